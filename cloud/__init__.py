@@ -1,0 +1,1 @@
+"""Online load balancing; it speaks to stations over their local API, never to their insides."""

@@ -1,0 +1,206 @@
+"""One station put together: its switch decides the role, the role speaks on the bus, the station drives the board.
+
+`App` is the node that every world runs: it is told the time and what happened, and never looks for either.
+"""
+
+from dataclasses import dataclass
+from math import inf
+from random import Random
+from typing import NamedTuple
+
+from firmware import __version__
+from firmware.bus.health import BusHealth
+from firmware.bus.messages import Identity, Reason
+from firmware.bus.plain import PlainModbus
+from firmware.bus.registers import MAP_VERSION, pack
+from firmware.protection import NUMBER
+from firmware.rotary import Chart, Role
+from firmware.sharing.primary import Primary
+from firmware.sharing.rivals import Rivals
+from firmware.sharing.secondary import Secondary
+from firmware.station import Station
+from firmware.timing import Timing
+from hal.api import Board, Inputs
+
+SWITCH_STABLE_S = 0.5  # turning passes through positions; this long unmoved counts (I)
+_SWITCH_FAULTS = ("switch_unsupported", "switch_unreadable")
+_ROLE_NUMBER = {"none": 0, "standalone": 1, "primary": 2, "secondary": 3}
+
+
+@dataclass(frozen=True, slots=True)
+class Setup:
+    """What a station is told once: who it is and how its circuit works."""
+
+    serial: int
+    model: str
+    rating_a: int
+    baud: int
+    timing: Timing
+    chart: Chart
+
+
+class View(NamedTuple):
+    """What people see of a station; deciamps."""
+
+    role: str
+    switch: int | None
+    state: str
+    offered_da: int
+    limit_da: int
+    closed: bool
+    reason: Reason
+    fault: str
+
+
+class App:
+    """The firmware of one station."""
+
+    def __init__(self, setup: Setup, board: Board, rng: Random, inputs: Inputs, now: float) -> None:
+        """`rng` is the only source of chance: boot nonces and listening times. `inputs`: the first look."""
+        self._setup = setup
+        self._board = board
+        self._rng = rng
+        self._started_at = now
+        self.station = Station(board, setup.timing, setup.rating_a * 10)
+        names = ("Watti", f"Watti Pro {setup.model}", __version__, f"{setup.serial:012X}")
+        self._plain = PlainModbus(lambda: self._registers, names)
+        self._now = now
+        self.health = BusHealth()
+        self.role: Primary | Secondary | None = None
+        self.why = ""
+        """Why the switch's position is refused, in a sentence; empty when it is not."""
+        self._switch: int | None = inputs.switch
+        self._turned_to = inputs.switch
+        self._turn_settles_at = inf
+        self.station.start(inputs, now)
+        self._take_role(now)
+
+    # What happens to it
+
+    def next_wakeup(self) -> float:
+        """Absolute seconds; inf = nothing pending."""
+        due = min(self.station.next_wakeup(), self._turn_settles_at)
+        return min(due, self.role.next_wakeup()) if self.role is not None else due
+
+    def step(self, now: float) -> None:
+        """Run what is due."""
+        if now - self.next_wakeup() > self._setup.timing.lease_s:
+            self._new_life(now)
+        self._now = now
+        self.station.step(now)
+        if now >= self._turn_settles_at:
+            self._turn(now)
+        if self.role is not None and now >= self.role.next_wakeup():
+            self.role.step(now)
+        if isinstance(self.role, Primary) and self.role.over:
+            self._take_role(now)
+
+    def on_inputs(self, inputs: Inputs, now: float) -> None:
+        """The board senses something new."""
+        self.step(now)
+        self.station.on_inputs(inputs, now)
+        if inputs.switch != self._turned_to:
+            self._turned_to = inputs.switch
+            moved = inputs.switch != self._switch
+            self._turn_settles_at = now + SWITCH_STABLE_S if moved else inf
+            if isinstance(self.role, Primary):
+                self.role.hold = moved
+
+    def on_bytes(self, data: bytes, now: float) -> None:
+        """Bytes arrived on the bus, in whatever pieces."""
+        if now >= self.next_wakeup():
+            self.step(now)
+        self._now = now
+        if self.role is not None:
+            self.role.on_bytes(data, now)
+
+    def on_outputs_dropped(self, now: float) -> None:
+        """The dead-man has let the outputs go."""
+        self.station.on_outputs_dropped(now)
+
+    def on_bus(self, works: bool, now: float) -> None:
+        """The bus port came or went."""
+        (self.station.end_fault if works else self.station.set_fault)("bus_port", now)
+
+    # What people see
+
+    def view(self) -> View:
+        station, role = self.station, self.role
+        return View(
+            role.role if role is not None else "none",
+            self._switch,
+            station.state,
+            station.offered_da,
+            role.limit_da if role is not None else 0,
+            station.closed,
+            self.reason,
+            station.fault,
+        )
+
+    @property
+    def reason(self) -> Reason:
+        """The one limit that binds now."""
+        if self.role is None or self.station.blocked:
+            return Reason.FAULT
+        if not self.station.group_ready:
+            return self.role.reason
+        return self.role.reason if self.station.wants else Reason.IDLE
+
+    @property
+    def _registers(self) -> list[int]:
+        view, station, role = self.view(), self.station, self.role
+        amps = self._board.meter.current_a()
+        state = view.state.ljust(2, "\0").encode()
+        return pack(
+            (
+                MAP_VERSION,
+                self._setup.serial,
+                station.rating_da,
+                255 if view.switch is None else view.switch,
+                _ROLE_NUMBER[view.role],
+                state[0] << 8 | state[1],
+                view.closed,
+                view.offered_da,
+                0xFFFF if amps != amps else round(amps * 10),
+                view.limit_da,
+                view.reason,
+                NUMBER.get(view.fault, 0),
+                len(role.group.secondaries) if isinstance(role, Primary) else 0,
+                self.health.missed,
+                self.health.crc_errors,
+                station.holder.refused,
+                int(self._now - self._started_at),
+            )
+        )
+
+    # Its life
+
+    def _turn(self, now: float) -> None:
+        """The switch stands at a new position: end what is offered, leave or close the group, start afresh."""
+        self._switch, self._turn_settles_at = self._turned_to, inf
+        self._take_role(now)
+
+    def _new_life(self, now: float) -> None:
+        """This process stood still for longer than a lease: nothing it remembers of the group is true."""
+        self.station.on_outputs_dropped(now)
+        self._take_role(now)
+
+    def _take_role(self, now: float) -> None:
+        if self.role is not None:
+            self.role.close(now)
+        setup, station, bus = self._setup, self.station, self._board.bus
+        setting = setup.chart.setting(self._switch, setup.rating_a)
+        self.why = setting.why
+        identity = Identity(setup.serial, self._rng.getrandbits(32))
+        rivals = Rivals(self._board.store, -1 if self._switch is None else self._switch)
+        if setting.role is Role.PRIMARY:
+            limit_da = (setting.limit_a or 0) * 10
+            self.role = Primary(
+                identity, station, bus, rivals, limit_da, setup.baud, setup.timing, self.health, self._rng, now
+            )
+        elif setting.role is Role.SECONDARY:
+            self.role = Secondary(identity, station, bus, self._plain, setup.baud, setup.timing, self.health, now)
+        else:
+            self.role = None
+        for code in _SWITCH_FAULTS:
+            (station.set_fault if code == setting.fault else station.end_fault)(code, now)

@@ -1,0 +1,1 @@
+"""The RS-485 bus: frames, messages, the register map and enrolment."""

@@ -1,0 +1,88 @@
+"""What one vehicle has shown that it can use. Deciamps and seconds; fed with the station's reports.
+
+A vehicle is taken to use all it is offered until it has shown for a while that it does not; the rest goes to
+the others and comes back as soon as it takes all it is offered again.
+"""
+
+from math import inf
+
+from firmware.bus.messages import NO_CURRENT, Flag, Status
+from firmware.timing import MIN_OFFER_DA, Timing
+
+_SHOW_S = 12.0  # offer and draw unchanged for R and this long: the vehicle takes no more (ramps: 1-5 A/s; I)
+_START_S = 60.0  # drawing nothing for this long after an offer: it does not start on this offer (10-40 s; S)
+_IDLE_RETRY_S = 600.0  # one that never started is offered its share again after this
+_STEP_DA = 20  # one that does not start is offered this much more, up to _TOP_DA (some need 8 or 10 A; S)
+_TOP_DA = 160
+_MARGIN_DA = 10  # room above what it takes, so that it can show that it wants more
+_DRAW_RATIO = 0.95  # vehicles draw 95-98 % of the offer (S)
+_NOTHING_DA = 10  # below this a vehicle counts as not charging
+
+
+class Demand:
+    """The floor and the cap of one vehicle."""
+
+    __slots__ = ("_drawn", "_idle_until", "_offered", "_ratio", "_reaction_s", "_shown", "_since", "cap_da", "floor_da")
+
+    def __init__(self, timing: Timing) -> None:
+        self._reaction_s = timing.reaction_s
+        self.forget()
+
+    def forget(self) -> None:
+        """Another vehicle may have come."""
+        self.cap_da: int | None = None
+        """None = as much as the station's rating."""
+        self.floor_da = MIN_OFFER_DA
+        self._ratio = _DRAW_RATIO
+        self._offered = 0
+        self._drawn = 0
+        self._since = inf
+        self._shown: tuple[int, int] | None = None
+        self._idle_until = inf
+
+    def on_status(self, status: Status, now: float) -> bool:
+        """Learn from a report. Whether floor or cap have changed."""
+        before = (self.cap_da, self.floor_da)
+        if not status.flags & Flag.CONNECTED:
+            self.forget()
+        elif not status.flags & Flag.CHARGING or status.drawn_da == NO_CURRENT:
+            self._since = inf
+        else:
+            self._watch(status.offered_da, status.drawn_da, now)
+        return before != (self.cap_da, self.floor_da)
+
+    def _watch(self, offered: int, drawn: int, now: float) -> None:
+        if offered != self._offered or drawn > self._drawn + 5 or self._since == inf:
+            self._offered, self._drawn, self._since = offered, drawn, now
+        if self.cap_da is not None and drawn >= offered * self._ratio - 5 and drawn > _NOTHING_DA:
+            self._takes_all()
+        elif now >= self._idle_until:
+            self.cap_da, self._idle_until, self._since = None, inf, now
+        elif drawn <= _NOTHING_DA:
+            if now - self._since >= _START_S:
+                self._does_not_start(offered, now)
+        elif now - self._since >= self._reaction_s + _SHOW_S:
+            self._takes(offered, drawn)
+
+    def _takes_all(self) -> None:
+        self.cap_da, self._shown, self._since = None, None, inf
+
+    def _takes(self, offered: int, drawn: int) -> None:
+        """It has settled at `drawn`: cap it there, unless it just follows the pilot at a low ratio."""
+        self._drawn = drawn
+        if self._shown is not None and offered < self._shown[0]:
+            ratio = self._shown[1] / self._shown[0]
+            if abs(drawn / offered - ratio) < 0.03 and drawn < self._shown[1] - 5:
+                self._ratio = min(self._ratio, drawn / offered)
+                self._takes_all()
+                return
+        cap = max(MIN_OFFER_DA, int(drawn / self._ratio) + _MARGIN_DA)
+        if cap < offered - 5:
+            self.cap_da, self._shown = cap, (offered, drawn)
+
+    def _does_not_start(self, offered: int, now: float) -> None:
+        self._since = now
+        if offered >= _TOP_DA or (self.cap_da is not None):
+            self.cap_da, self.floor_da, self._idle_until = MIN_OFFER_DA, MIN_OFFER_DA, now + _IDLE_RETRY_S
+        else:
+            self.floor_da = max(self.floor_da, offered + _STEP_DA)

@@ -1,0 +1,121 @@
+"""The primary's decisions: who is in the group, what each shall get, and the next grant for each."""
+
+from math import inf
+
+from firmware.bus.messages import Grant, Identity, Reason, Status
+from firmware.sharing.fair import shares
+from firmware.sharing.ledger import Ledger
+from firmware.sharing.members import Member
+from firmware.timing import MIN_OFFER_DA, Timing
+
+MAX_SECONDARIES = 4
+_SOON_S = 1.0  # a raise waits this long for more to come free, as a pilot may change only each 5 s
+
+
+class Group:
+    """Members by identity, shares by demand, grants out of the ledger."""
+
+    def __init__(self, own: Identity, timing: Timing, limit_da: int, now: float) -> None:
+        self._timing = timing
+        self.ledger = Ledger(timing, limit_da)
+        self._silent: dict[Identity, Member] = {}
+        """Members of which nothing is heard; their rows wait for the release."""
+        self.own = Member(own, self.ledger.add(now), timing, now)
+        self.secondaries: list[Member] = []
+        self.giving = False
+        """Whether amps may be granted at all: not before the quiet start is over."""
+        self.stale = True
+        """Something has changed that the targets depend on."""
+        self._claimants: list[Member] = []
+        self._planned_total = 0
+        self._shortage = False
+        """Somebody waits for its turn, so targets change with time alone."""
+
+    def enrol(self, identity: Identity, now: float) -> Member | None:
+        """The member for a station that answered a probe; None when the group is full."""
+        known = self.member(identity) or self._silent.pop(identity, None)
+        member = known or Member(identity, self.ledger.add(now), self._timing, now)
+        if member not in self.secondaries:
+            if len(self.secondaries) >= MAX_SECONDARIES:
+                self._silent[identity] = member
+                return None
+            self.secondaries.append(member)
+        member.row.heard_at = max(member.row.heard_at, now)
+        return member
+
+    def member(self, identity: Identity) -> Member | None:
+        return next((m for m in self.secondaries if m.identity == identity), None)
+
+    def twin_of(self, identity: Identity) -> Member | None:
+        """A member of this serial in another life."""
+        serial, nonce = identity
+        return next((m for m in self.secondaries if m.identity.serial == serial and m.identity.nonce != nonce), None)
+
+    def lose(self, member: Member) -> None:
+        """Nothing is heard of it any more: no claim, but its row stays until the release."""
+        self.secondaries.remove(member)
+        self._silent[member.identity] = member
+        member.status = None
+        self.stale = True
+
+    def on_status(self, member: Member, status: Status, now: float) -> None:
+        """Take over a report; one that is not newer than the last proves nothing."""
+        if status.question > member.row.answered:
+            self.stale |= member.on_status(status, now)
+
+    def tend(self, now: float) -> None:
+        """Forget what the release time has freed, and let go of members that fell silent."""
+        for member in [m for m in self.secondaries if now >= m.row.heard_at + self._timing.lease_s]:
+            self.lose(member)
+        self.own.row.heard_at = now
+        for row in self.ledger.expire(now):
+            self._silent = {key: m for key, m in self._silent.items() if m.row is not row}
+            self.stale = True
+
+    def due(self, now: float) -> bool:
+        """Whether targets must be computed anew."""
+        return self.stale or self._shortage or self._total_da(now) != self._planned_total
+
+    def plan(self, now: float) -> None:
+        """Compute all targets."""
+        self.stale = False
+        self._claimants = [m for m in (self.own, *self.secondaries) if m.claims] if self.giving else []
+        total = self._planned_total = self._total_da(now)
+        given = shares(total, [m.claim(total, now) for m in self._claimants])
+        targets = {m.identity: amps for m, amps in zip(self._claimants, given, strict=True)}
+        for member in (self.own, *self.secondaries):
+            member.aim(targets.get(member.identity, 0), now)
+        self._shortage = 0 in given
+
+    def _total_da(self, now: float) -> int:
+        """The limit less what is out with stations that do not take part, or taken by a vehicle that overdraws."""
+        rows = [m.row for m in self._claimants]
+        total = self.ledger.limit_da
+        for row in self.ledger.rows:
+            total -= row.overdrawn_da(now) if row in rows else row.exposure_da(now)
+        return max(0, total)
+
+    def grant(self, member: Member, now: float) -> Grant:
+        """The next grant for a member, numbered, with its reason."""
+        target = member.target_da
+        given = member.row.granted_da
+        if target > given:
+            free = self.ledger.free_da(member.row, now)
+            if free < target and (free < MIN_OFFER_DA or self.settles_at(now) <= now + _SOON_S):
+                target = given
+        reason = member.why(self.ledger.limit_da) if self.giving else Reason.QUIET_START
+        if member.target_da > target:
+            reason = Reason.SETTLING
+        grant = self.ledger.grant(member.row, target, reason, now)
+        member.reason = Reason.SETTLING if grant.amps_da < member.target_da else reason
+        return grant._replace(reason=member.reason)
+
+    def settles_at(self, now: float) -> float:
+        """When the next amps that are being given up may come free; inf = nothing is."""
+        times = [row.settles_at for row in self.ledger.rows if row.settles_at is not None]
+        return min((t for t in times if t > now), default=inf)
+
+    def unmet(self) -> list[Member]:
+        """Members that were told something else than they shall get: cuts first, as they make room."""
+        members = [m for m in (self.own, *self.secondaries) if m.row.granted_da != m.target_da]
+        return sorted(members, key=lambda m: m.target_da > m.row.granted_da)

@@ -1,0 +1,137 @@
+"""The primary's book: for each station, the most its vehicle may draw given everything that was ever sent.
+
+This file alone decides what may be granted. A raise counts when it is sent. A cut counts when the station has
+confirmed the lower pilot, R has passed and its meter agrees; or when it holds nothing and its contactor is
+confirmed open; or when nothing of it has been heard for the release time. Deciamps.
+"""
+
+from firmware.bus.messages import NO_CURRENT, Flag, Grant, Reason, Status
+from firmware.timing import MIN_OFFER_DA, Timing
+
+METER_TOLERANCE_DA = 10
+"""How far a meter may read above the pilot and still agree with it: 1 A, the accuracy of simple CTs."""
+
+
+class Row:
+    """One station's exposure. A station's every life has a row of its own."""
+
+    __slots__ = ("_confirmed_da", "_reaction_s", "_sent", "_settling", "answered", "drawn_da", "heard_at", "number")
+
+    def __init__(self, reaction_s: float, now: float) -> None:
+        self._reaction_s = reaction_s
+        self._confirmed_da = 0
+        self._sent: list[tuple[int, int]] = []
+        """(number, amps) of grants that may or may not have arrived."""
+        self._settling: list[tuple[int, float]] = []
+        """(amps, when R is over) of what is being given up."""
+        self.number = 0
+        self.answered = 0
+        """The last question heard: what the next grant answers."""
+        self.heard_at = now
+        self.drawn_da = 0
+
+    @property
+    def granted_da(self) -> int:
+        """What the station was told last."""
+        return self._sent[-1][1] if self._sent else self._confirmed_da
+
+    @property
+    def settles_at(self) -> float | None:
+        """When the next cut may count; None when nothing is being given up."""
+        return self._settling[0][1] if self._settling else None
+
+    def exposure_da(self, now: float) -> int:
+        """The most its vehicle may draw now."""
+        return max(self._promised_da(now), self.drawn_da)
+
+    def overdrawn_da(self, now: float) -> int:
+        """How much its vehicle takes beyond all it was ever offered: a fault of the vehicle or its meter."""
+        return max(0, self.drawn_da - self._promised_da(now))
+
+    def _promised_da(self, now: float) -> int:
+        most = self._confirmed_da
+        if self._settling:
+            self._settle(now)
+            for amps, _ in self._settling:
+                if amps > most:
+                    most = amps
+        for _, amps in self._sent:
+            if amps > most:
+                most = amps
+        return most
+
+    def on_status(self, status: Status, now: float) -> None:
+        """Count what a report proves. Reports of an earlier question are not for here."""
+        self.answered, self.heard_at = status.question, now
+        known = status.drawn_da != NO_CURRENT
+        if known:
+            self.drawn_da = status.drawn_da
+        if not status.flags & Flag.HOLDS:
+            self._confirmed_da = 0
+            self._sent.clear()
+            self._settling.clear()
+            if not known:
+                self.drawn_da = 0  # the contactor is confirmed open
+            return
+        if self._sent and status.granted == self._sent[-1][0] and status.offered_da <= self._sent[-1][1]:
+            self._confirm(self._sent[-1][1], now)
+        if not known:  # nothing agrees: what was ever offered stays counted
+            self._settling = [(amps, now + self._reaction_s) for amps, _ in self._settling]
+
+    def send(self, amps_da: int) -> int:
+        """Count a grant that is about to leave; its number."""
+        self.number += 1
+        if self._sent and self._sent[-1][1] == amps_da:
+            self._sent[-1] = (self.number, amps_da)
+        else:
+            self._sent.append((self.number, amps_da))
+        return self.number
+
+    def _confirm(self, amps_da: int, now: float) -> None:
+        before = max(self._confirmed_da, *(amps for _, amps in self._sent))
+        if before > amps_da:
+            self._settling.append((before, now + self._reaction_s))
+        self._confirmed_da = amps_da
+        self._sent.clear()
+
+    def _settle(self, now: float) -> None:
+        if self.drawn_da <= self._confirmed_da + METER_TOLERANCE_DA:
+            while self._settling and self._settling[0][1] <= now:
+                del self._settling[0]
+
+
+class Ledger:
+    """All rows of a circuit and its limit."""
+
+    def __init__(self, timing: Timing, limit_da: int) -> None:
+        self.timing = timing
+        self.limit_da = limit_da
+        self.rows: list[Row] = []
+
+    def add(self, now: float) -> Row:
+        row = Row(self.timing.reaction_s, now)
+        self.rows.append(row)
+        return row
+
+    def expire(self, now: float) -> list[Row]:
+        """Take out the rows of which nothing has been heard for the release time."""
+        gone = [row for row in self.rows if now >= row.heard_at + self.timing.release_s]
+        for row in gone:
+            self.rows.remove(row)
+        return gone
+
+    def free_da(self, row: Row, now: float) -> int:
+        """The most that this row may be granted now: the limit less what all others may draw."""
+        free = self.limit_da
+        for other in self.rows:
+            if other is not row:
+                free -= other.exposure_da(now)
+        return max(0, free)
+
+    def grant(self, row: Row, wanted_da: int, reason: Reason, now: float) -> Grant:
+        """The next grant for a row: what is wanted, as far as it is free, nothing below 6 A."""
+        amps = min(wanted_da, self.free_da(row, now))
+        if amps < MIN_OFFER_DA:
+            amps = 0
+        lease_ds = int(self.timing.lease_s * 10)
+        return Grant(row.send(amps), row.answered, amps, lease_ds, self.limit_da, reason)

@@ -1,0 +1,94 @@
+"""The primary's record of one station of its group, its own included."""
+
+from firmware.bus.messages import Flag, Identity, Reason, Status
+from firmware.sharing.demand import Demand
+from firmware.sharing.fair import Claim
+from firmware.sharing.ledger import Row
+from firmware.timing import MIN_OFFER_DA, Timing
+
+
+class Member:
+    """One life of one station: where it is, what it reported, what it shall get."""
+
+    __slots__ = (
+        "_fed_since",
+        "_served_s",
+        "address",
+        "bad",
+        "demand",
+        "identity",
+        "late",
+        "missed",
+        "polls",
+        "reason",
+        "row",
+        "session",
+        "status",
+        "target_da",
+    )
+
+    def __init__(self, identity: Identity, row: Row, timing: Timing, now: float) -> None:
+        self.identity = identity
+        self.row = row
+        self.demand = Demand(timing)
+        self.address = 0
+        self.session = 0
+        self.status: Status | None = None
+        self.target_da = 0
+        self.reason = Reason.IDLE
+        self._fed_since = now
+        self._served_s = 0.0
+        self.polls = self.missed = self.bad = self.late = 0
+
+    @property
+    def claims(self) -> bool:
+        """Whether its vehicle wants current and its station can give it."""
+        need = Flag.WANTS | Flag.AVAILABLE
+        return self.status is not None and self.status.flags & need == need
+
+    def on_status(self, status: Status, now: float) -> bool:
+        """Take over a report. Whether anything that matters for the shares has changed."""
+        before = self.status
+        self.status = status
+        self.row.on_status(status, now)
+        changed = self.demand.on_status(status, now)
+        if before is None or before.flags ^ status.flags & Flag.CONNECTED:
+            self._restart_turn(status, now)
+        return changed or before is None or before.flags != status.flags
+
+    def claim(self, limit_da: int, now: float) -> Claim:
+        """Its claim; only while it `claims`."""
+        assert self.status is not None
+        rating = min(self.status.rating_da, limit_da)
+        floor = min(self.demand.floor_da, rating)
+        cap = rating if self.demand.cap_da is None else min(rating, self.demand.cap_da)
+        turn = now - self._fed_since
+        fed_s = turn if self.target_da else 0.0
+        return Claim(floor, max(floor, cap), turn if self.target_da else -turn, self._served_s + fed_s)
+
+    def aim(self, target_da: int, now: float) -> None:
+        """Set what it shall get."""
+        if bool(target_da) != bool(self.target_da):
+            if self.target_da:
+                self._served_s += now - self._fed_since
+            self._fed_since = now
+        self.target_da = target_da
+
+    def why(self, limit_da: int) -> Reason:
+        """The one limit that binds its target."""
+        if not self.claims or self.status is None:
+            return Reason.IDLE
+        if self.target_da < MIN_OFFER_DA:
+            return Reason.WAITING
+        if self.target_da >= limit_da:
+            return Reason.SWITCH
+        if self.target_da >= self.status.rating_da:
+            return Reason.RATING
+        if self.demand.cap_da is not None and self.target_da >= self.demand.cap_da:
+            return Reason.VEHICLE
+        return Reason.SHARE
+
+    def _restart_turn(self, status: Status, now: float) -> None:
+        if not status.flags & Flag.CONNECTED:
+            self._served_s = 0.0
+            self._fed_since = now

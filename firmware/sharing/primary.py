@@ -1,0 +1,384 @@
+"""A station set to amps: it finds the others, polls them in turn, and shares its limit among all.
+
+One exchange at a time on the bus: a poll of each secondary a cycle, then probes for stations not yet enrolled.
+What shall be granted is decided in `firmware.sharing.group`, what may be granted in `firmware.sharing.ledger`.
+"""
+
+from collections import deque
+from math import inf
+from random import Random
+
+from firmware.bus import messages as msg
+from firmware.bus.enrolment import Branch, Search
+from firmware.bus.health import BusHealth
+from firmware.bus.master import Master
+from firmware.bus.messages import Identity, Reason
+from firmware.bus.rtu import air_s
+from firmware.sharing.group import Group
+from firmware.sharing.members import Member
+from firmware.sharing.rivals import Phase, Rivals
+from firmware.station import Station
+from firmware.timing import Timing
+from hal.api import BusPort
+
+_LISTEN_S = 0.45  # longer than a sitting primary is ever silent
+_LISTEN_SPREAD_S = 0.25
+_REST_S = 0.03  # least silence between cycles, with a random part: so that two primaries hear each other
+_ASK_S = 2.0  # how often a yielded primary asks whether the other has become a secondary
+_SEARCH_S = 0.15  # probing may take at least this much of a cycle, also when the polls fill it
+
+What = Member | Branch | msg.Assign | msg.Refuse | msg.AreYouSecondary
+"""What an exchange on the bus can be about."""
+_HERE_LENGTH = msg.enrolment_length(msg.Here)
+_ANSWER_LENGTH = {msg.Assign: msg.enrolment_length(msg.Assigned), msg.Refuse: 0, msg.AreYouSecondary: _HERE_LENGTH}
+
+
+class Primary:
+    """The primary's half of the group protocol."""
+
+    def __init__(
+        self,
+        identity: Identity,
+        station: Station,
+        port: BusPort,
+        rivals: Rivals,
+        limit_da: int,
+        baud: int,
+        timing: Timing,
+        health: BusHealth,
+        rng: Random,
+        now: float,
+    ) -> None:
+        self._identity = identity
+        self._station = station
+        self._timing = timing
+        self._rng = rng
+        self._baud = baud
+        self._master: Master[What] = Master(port, baud, timing.turnaround_s, health, now)
+        self._health = health
+        self.rivals = rivals
+        self.limit_da = limit_da
+        self.group = Group(identity, timing, limit_da, now)
+        self._polls: deque[Member] = deque()
+        self._letters: deque[tuple[int, msg.Assign | msg.Refuse]] = deque()
+        """(address, message) to say before anything else."""
+        self._search = Search()
+        self._search_until = -inf
+        self._suspect: tuple[Identity, Member] | None = None
+        """A station that answered with the serial of a member in another life, and that member."""
+        self._sessions: deque[int] = deque(maxlen=64)
+        """Sessions this life has made, to tell an echo of its own polls from a namesake's."""
+        self._counter = rng.getrandbits(32)
+        self._address = 0
+        self._sits_at = now + timing.release_s
+        self._cycle_at = now + _LISTEN_S + rng.random() * _LISTEN_SPREAD_S
+        self._cycle_began: float | None = None
+        self._recheck_at = inf
+        self.hold = False
+        """Grant nothing for now: the switch is being turned."""
+        self.over = False
+        """This life has ended; the station is to start as a primary afresh."""
+        self.phase = Phase.LISTENING
+        station.join(now)
+        if rivals.serial is not None:
+            self._yield(rivals.serial, now)
+
+    # What people see
+
+    @property
+    def role(self) -> str:
+        return "primary" if self.group.secondaries else "standalone"
+
+    @property
+    def reason(self) -> Reason:
+        if self.phase is Phase.YIELDED:
+            return Reason.MORE_THAN_ONE_PRIMARY
+        return self.group.own.reason if self.phase is Phase.SITTING else Reason.QUIET_START
+
+    def _cycle_limit_s(self) -> float:
+        """What the frames and waits of one cycle take at the line's own pace, the last probe unanswered."""
+        master = self._master
+        poll = air_s(msg.POLL_LENGTH + msg.STATUS_LENGTH, self._baud) + 2 * master.silence_s
+        probe = air_s(msg.enrolment_length(msg.Probe), self._baud) + master.wait_s(_HERE_LENGTH)
+        return len(self.group.secondaries) * poll + probe
+
+    # Time
+
+    def next_wakeup(self) -> float:
+        master = self._master
+        if master.waiting is None and not (self._polls or self._letters or self._search_until > -inf):
+            due = max(min(self._cycle_at, self._recheck_at), master.clear_at)
+        else:
+            due = master.next_wakeup()
+        return min(due, self._sits_at) if self.phase is Phase.QUIET else due
+
+    def step(self, now: float) -> None:
+        master = self._master
+        if now >= self._sits_at and self.phase is Phase.QUIET:
+            self._sit()
+        if master.timed_out(now):
+            self._on_silence(now)
+        if master.waiting is not None or now < master.clear_at or self.over:
+            return
+        if self.phase is Phase.YIELDED:
+            self._ask(now)
+        elif self.phase is not Phase.LISTENING or now >= self._cycle_at:
+            self._speak(now)
+
+    def close(self, now: float) -> None:
+        """This role ends: the switch was turned. What is out runs off by itself within the release time."""
+        self._station.leave(now)
+        self._station.end_fault("more_than_one_primary", now)
+
+    def _sit(self) -> None:
+        self.phase = Phase.SITTING
+        self._station.group_ready = self.group.giving = self.group.stale = True
+
+    # Speaking
+
+    def _speak(self, now: float) -> None:
+        """The line is clear: say what comes next."""
+        if self.phase is Phase.LISTENING:
+            self.phase = Phase.QUIET
+        if now >= self._recheck_at:
+            self._share(now)
+        if now >= self._cycle_at and not self._polls and self._search_until == -inf:
+            self._begin_cycle(now)
+        if self._letters:
+            address, letter = self._letters.popleft()
+            frame = msg.encode_enrolment(address, letter)
+            self._master.say(frame, letter, _ANSWER_LENGTH[type(letter)], now)
+        elif self._polls:
+            self._poll(self._polls.popleft(), now)
+        elif self._search_until > -inf:
+            self._probe(now)
+
+    def _begin_cycle(self, now: float) -> None:
+        self._cycle_began = now
+        self._cycle_at = now + self._timing.poll_s
+        self._search_until = inf
+        self.group.tend(now)
+        self._show_rival(now)
+        self._share(now)
+        self._polls.extend(m for m in self.group.secondaries if m not in self._polls)
+
+    def _share(self, now: float) -> None:
+        """Own station first, as its exchange costs nothing; then whoever is to get something else, at once."""
+        self._exchange_own(now)
+        if self.group.due(now):
+            self.group.plan(now)
+            self._exchange_own(now)
+        for member in reversed(self.group.unmet()):
+            if member is not self.group.own and member not in self._polls:
+                self._polls.appendleft(member)
+        self._recheck_at = self.group.settles_at(now)
+
+    def _exchange_own(self, now: float) -> None:
+        """The primary's own station: a member like any other, without the bytes."""
+        own = self.group.own
+        self.group.on_status(own, self._station.report(now), now)
+        if not self.hold:
+            before = own.row.granted_da
+            self._station.take(self.group.grant(own, now), now)
+            if own.row.granted_da != before:
+                self.group.on_status(own, self._station.report(now), now)
+
+    def _poll(self, member: Member, now: float) -> None:
+        if member not in self.group.secondaries or not member.address or self.hold:
+            return
+        member.polls += 1
+        self._health.polls += 1
+        grant = self.group.grant(member, now)
+        frame = msg.encode_poll(member.address, self._identity.serial, member.session, grant)
+        self._master.say(frame, member, msg.STATUS_LENGTH, now)
+
+    def _probe(self, now: float) -> None:
+        branch = self._search.branch
+        if branch is None or now >= self._search_until:
+            self._search = self._search if branch else Search()
+            self._search_until = -inf
+            self._cycle_at = max(self._cycle_at, now + _REST_S * (1 + self._rng.random()))
+            return
+        probe = msg.Probe(self._identity, branch.bits, branch.depth, self.group.giving)
+        self._master.say(msg.encode_enrolment(msg.UNENROLLED, probe), branch, _HERE_LENGTH, now)
+
+    def _ask(self, now: float) -> None:
+        """A yielded primary's only word."""
+        if now >= self._cycle_at and self.rivals.serial is not None:
+            self._cycle_at = now + _ASK_S * (1 + self._rng.random() / 4)
+            question = msg.AreYouSecondary(self._identity, self.rivals.serial)
+            self._master.say(msg.encode_enrolment(msg.UNENROLLED, question), question, _HERE_LENGTH, now)
+
+    # Hearing
+
+    def on_bytes(self, data: bytes, now: float) -> None:
+        for frame in self._master.feed(data, now):
+            self._on_frame(frame, now)
+        if self.phase in (Phase.LISTENING, Phase.YIELDED):
+            self._cycle_at = max(self._cycle_at, now + _LISTEN_S)
+
+    def _on_frame(self, frame: bytes, now: float) -> None:
+        waiting = self._master.waiting
+        if frame[1] == msg.ENROL:
+            message = msg.decode_enrolment(frame)
+            if message is not None:
+                self._on_enrolment(message, now)
+        elif msg.is_poll(frame):
+            poll = msg.decode_poll(frame)
+            if poll is not None and not (poll.serial == self._identity.serial and poll.session in self._sessions):
+                self._on_rival(poll.serial, poll.grant.reason is not Reason.QUIET_START, now)
+        elif isinstance(waiting, Member) and waiting.address == frame[0]:
+            self._on_answer(frame, waiting, now)
+        else:
+            self._on_late(frame[0])
+
+    def _on_answer(self, frame: bytes, member: Member, now: float) -> None:
+        status = msg.decode_status(frame, member.address, member.session)
+        if status is None:
+            self._master.spoil()
+            return
+        self._master.answered()
+        if self._suspect is not None and self._suspect[1] is member:
+            self._refuse_twins(member)
+            return
+        self.group.on_status(member, status, now)
+        if self.group.stale:
+            self._share(now)
+        else:
+            self._recheck_at = min(self._recheck_at, self.group.settles_at(now))
+
+    def _on_late(self, address: int) -> None:
+        self._health.late += 1
+        for member in self.group.secondaries:
+            member.late += member.address == address
+
+    def _on_enrolment(self, message: msg.Enrolment, now: float) -> None:
+        waiting = self._master.waiting
+        if isinstance(message, msg.Here | msg.Assigned):
+            if self.phase is Phase.YIELDED:
+                self._on_former_rival(message.station.serial)
+            elif isinstance(message, msg.Here) and isinstance(waiting, Branch) and waiting.holds(message.station):
+                self._master.answered()
+                self._on_here(message.station, now)
+            elif isinstance(message, msg.Assigned) and isinstance(waiting, msg.Assign):
+                self._on_assigned(message, waiting)
+        elif message.primary != self._identity:
+            if isinstance(message, msg.AreYouSecondary):
+                self.rivals.heard(message.primary.serial, now)
+            else:
+                self._on_rival(message.primary.serial, isinstance(message, msg.Probe) and message.sits, now)
+
+    def _on_silence(self, now: float) -> None:
+        """Nothing, or nothing that made sense, has come in time."""
+        waiting = self._master.waiting
+        garbled = self._master.give_up()
+        if isinstance(waiting, Member):
+            waiting.missed += 1
+            self._health.missed += 1
+            waiting.bad += garbled
+            if self._suspect is not None and self._suspect[1] is waiting:
+                self._on_restarted(self._suspect, now)
+        elif isinstance(waiting, Branch):
+            self._end_cycle(now)
+            if not garbled:
+                self._search.on_silence()
+            elif (twin := self._search.on_garbage()) is not None:
+                self._refuse(twin, msg.REFUSED_TWIN, msg.UNENROLLED)
+
+    def _end_cycle(self, now: float) -> None:
+        """All polls and the first probe are through; more probes may follow until the next cycle."""
+        if self._cycle_began is not None:
+            self._health.end_cycle(now - self._cycle_began, self._cycle_limit_s())
+            self._cycle_began = None
+            self._search_until = max(now + _SEARCH_S, self._cycle_at)
+
+    # Enrolment
+
+    def _on_here(self, station: Identity, now: float) -> None:
+        self._search_until = max(now + _SEARCH_S, self._cycle_at)
+        self._cycle_began = None
+        twin = self.group.twin_of(station)
+        if station.serial == self._identity.serial:
+            self._refuse(station.serial, msg.REFUSED_TWIN, msg.UNENROLLED)
+        elif twin is None:
+            self._assign(station, now)
+        elif self._suspect is None:
+            self._suspect = (station, twin)
+            self._polls.appendleft(twin)
+
+    def _assign(self, station: Identity, now: float) -> None:
+        member = self.group.enrol(station, now)
+        if member is None:
+            self._refuse(station.serial, msg.REFUSED_FULL, msg.UNENROLLED)
+            return
+        member.address = 0
+        self._counter = (self._counter + 1) & 0xFFFFFFFF
+        taken = {m.address for m in self.group.secondaries}
+        self._address = self._address % msg.ADDRESSES[-1] + 1
+        while self._address in taken:
+            self._address = self._address % msg.ADDRESSES[-1] + 1
+        self._letters.append((msg.UNENROLLED, msg.Assign(self._identity, station, self._counter, self._address)))
+
+    def _on_assigned(self, message: msg.Assigned, assign: msg.Assign) -> None:
+        session = msg.session_of(self._identity, assign.station, assign.counter)
+        member = self.group.member(assign.station)
+        if member is None or message != msg.Assigned(assign.station, session):
+            self._master.spoil()
+            return
+        self._master.answered()
+        self._sessions.append(session)
+        member.address, member.session, member.row.answered = assign.address, session, 0
+        self._polls.append(member)
+        self._search.on_found()
+
+    def _on_restarted(self, suspect: tuple[Identity, Member], now: float) -> None:
+        """The old address is silent: it was a restart, not a twin."""
+        self._suspect = None
+        self.group.lose(suspect[1])
+        self._assign(suspect[0], now)
+
+    def _refuse_twins(self, member: Member) -> None:
+        """The old address answers: two stations of one serial number, and neither can be trusted with it."""
+        self._suspect = None
+        self._refuse(member.identity.serial, msg.REFUSED_TWIN, member.address)
+        self._refuse(member.identity.serial, msg.REFUSED_TWIN, msg.UNENROLLED)
+        self.group.lose(member)
+
+    def _refuse(self, serial: int, why: int, address: int) -> None:
+        self._letters.append((address, msg.Refuse(self._identity, serial, why)))
+
+    # Other primaries
+
+    def _on_rival(self, serial: int, sits: bool, now: float) -> None:
+        """A frame of another primary: only one that sits stands its ground, and not against another that sits."""
+        if serial == self._identity.serial and self.phase is Phase.LISTENING:
+            return  # an echo of a former life
+        self.rivals.heard(serial, now)
+        if self.phase is not Phase.SITTING or sits:
+            self._yield(serial, now)
+        else:
+            self._show_rival(now)
+
+    def _yield(self, serial: int, now: float) -> None:
+        self.rivals.yield_to(serial)
+        self.phase = Phase.YIELDED
+        self.group.giving = False
+        self.group.secondaries.clear()
+        self._polls.clear()
+        self._letters.clear()
+        self._search_until = -inf
+        self._recheck_at = inf
+        self._cycle_at = now + _ASK_S
+        self._station.leave(now)
+        self._station.set_fault("more_than_one_primary", now)
+
+    def _show_rival(self, now: float) -> None:
+        if self.rivals.named(now) is not None:
+            self._station.set_fault("more_than_one_primary", now)
+        else:
+            self._station.end_fault("more_than_one_primary", now)
+
+    def _on_former_rival(self, serial: int) -> None:
+        if serial == self.rivals.serial:
+            self.rivals.forget()
+            self.over = True

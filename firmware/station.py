@@ -1,0 +1,383 @@
+"""The EVSE: pilot, contactor and faults of one station, driven by what its lease allows.
+
+The ways between states are the table in `firmware.states`; this file says when they are taken. Every decision is
+made afresh in `_settle` after anything has happened, from the state, the lease and a handful of times; so nothing
+depends on the order of events. Whatever is not allowed now but will be later sets a timer.
+"""
+
+import math
+from collections.abc import Callable
+from math import inf
+
+from transitions import Machine
+
+from firmware import pilot
+from firmware.bus.messages import NO_CURRENT, Flag, Grant, Status
+from firmware.protection import BY_CODE, FAULTS, NUMBER, Clears, Severity
+from firmware.sharing.lease import LeaseHolder
+from firmware.states import STATES, TRANSITIONS, TRIGGER_OF_LETTER
+from firmware.timing import (
+    CLOSE_STABLE_S,
+    ERROR_PAUSE_S,
+    MIN_OFFER_DA,
+    OPEN_UNDER_LOAD_S,
+    PILOT_HOLD_S,
+    RESTART_PAUSE_S,
+    WAKE_AFTER_S,
+    WAKE_STEP_S,
+    Timing,
+)
+from hal.api import Board, Inputs
+
+_GRACE_S = 10.0  # a vehicle that just came gets its first pilot with its first grant, if that comes this soon;
+# after that it gets 6 A behind an open contactor: some give up when the pilot is withheld for 20-30 s (S)
+_FEEDBACK_CLOSE_S = 0.5  # a contactor that has not closed by then has failed (I)
+_FEEDBACK_OPEN_S = 1.0  # output still live > 1 s after opening: stuck (S)
+_OVERDRAW_S = 7.0  # (pilot + 0.5 A) x 1.10 for 7 s (EVerest's rule; S)
+_METER_S = 2.0  # a meter may miss a reading or two (I)
+
+_MACHINE = Machine(model=None, states=list(STATES), transitions=TRANSITIONS, initial="A1", auto_transitions=False)
+
+
+class Station:
+    """One EVSE over its board. Amps are deciamps (da), times absolute seconds of the clock handed in."""
+
+    trigger: Callable[[str], bool]
+    state: str
+
+    def __init__(self, board: Board, timing: Timing, rating_da: int) -> None:
+        _MACHINE.add_model(self)
+        _MACHINE.remove_model(self)  # the ways are bound to the station now; the machine need not remember it
+        self._board = board
+        self._timing = timing
+        self.rating_da = rating_da
+        self.holder = LeaseHolder(timing.lease_s)
+        self.group_ready = False
+        """Whether a live primary stands behind this station, so that a vehicle may be told to ask."""
+        self.wants = False
+        """The vehicle wants current: from plug-in until it leaves C by itself with PWM on."""
+        self.offered_da = 0
+        self.closed = False
+        """Feedback: the output is live."""
+        self._filter = pilot.PilotFilter()
+        self._faults: dict[str, float] = {}
+        """Since when the cause of each fault is gone; inf while it is there."""
+        self._commanded = False
+        self._commanded_at = -inf
+        self._confirmed = False
+        """The contactor has been seen closed since it was last told to."""
+        self._changed_at = -inf
+        self._lowered_at = -inf
+        self._stopping_since: float | None = None
+        self._not_before = -inf
+        self._plugged_at = -inf
+        self._offered_since: float | None = None
+        self._woken_at: float | None = None
+        self._over_since: float | None = None
+        self._meter_bad_since: float | None = None
+        self._timers = inf
+
+    # What happens to it
+
+    def next_wakeup(self) -> float:
+        return min(self._timers, self.holder.deadline)
+
+    def step(self, now: float) -> None:
+        """Run what is due."""
+        if now >= self.next_wakeup():
+            self._settle(now)
+
+    def start(self, inputs: Inputs, now: float) -> None:
+        """Put the outputs into their safe state and look at the world for the first time."""
+        self._board.contactor.open()
+        self._board.pilot.steady()
+        self._commanded_at = now
+        self.on_inputs(inputs, now)
+
+    def on_inputs(self, inputs: Inputs, now: float) -> None:
+        """The board senses something new."""
+        self._filter.on_reading(inputs.pilot, self.offered_da > 0, now)
+        self.closed = inputs.contactor_closed
+        self._settle(now)
+
+    def on_outputs_dropped(self, now: float) -> None:
+        """The dead-man let go: the contactor is open and the pilot steady, whatever was asked."""
+        self._forget_outputs(now)
+        self._board.contactor.open()
+        self._board.pilot.steady()
+        self._settle(now)
+
+    def take(self, grant: Grant, now: float) -> bool:
+        """A grant arrived. Whether it was believed."""
+        before = self.holder.amps_da
+        if not self.holder.accept(grant, self.rating_da, now):
+            return False
+        if self.holder.amps_da != before:
+            self._settle(now)
+        return True
+
+    def join(self, now: float) -> None:
+        """A new session begins: nothing of the last one counts."""
+        self.leave(now)
+        self.holder = LeaseHolder(self._timing.lease_s)
+
+    def leave(self, now: float) -> None:
+        """The group is gone: offer nothing."""
+        self.group_ready = False
+        self.holder.end()
+        self._settle(now)
+
+    def report(self, now: float) -> Status:
+        """A report, which is the question for the next grant."""
+        drawn_da = self._supervise(now)
+        self.step(now)
+        holds = self.holder.amps_da > 0 or self.closed or self._commanded
+        flags = (
+            (Flag.WANTS if self.wants else 0)
+            | (Flag.HOLDS if holds else 0)
+            | (Flag.CHARGING if self.closed and self.state in ("C2", "D2") else 0)
+            | (Flag.CONNECTED if self.state[0] in "BCD" else 0)
+            | (0 if self.blocked else Flag.AVAILABLE)
+        )
+        question = self.holder.ask(now, idle=not holds)
+        number = NUMBER.get(self.fault, 0)
+        return Status(question, self.holder.number, flags, self.offered_da, drawn_da, self.rating_da, number)
+
+    # Faults
+
+    @property
+    def fault(self) -> str:
+        """The most severe fault present; empty when there is none."""
+        return next((fault.code for fault in FAULTS if fault.code in self._faults), "") if self._faults else ""
+
+    @property
+    def blocked(self) -> bool:
+        """Whether a fault keeps the contactor open."""
+        return any(BY_CODE[code].severity is not Severity.GROUP for code in self._faults)
+
+    def set_fault(self, code: str, now: float) -> None:
+        """The cause of a fault is there."""
+        if self._faults.get(code) != inf:
+            self._faults[code] = inf
+            self._settle(now)
+
+    def end_fault(self, code: str, now: float) -> None:
+        """The cause of a fault is gone; the fault ends when its rule says so."""
+        if self._faults.get(code) == inf:
+            self._faults[code] = now
+            self._settle(now)
+
+    def _clear_faults(self, now: float) -> None:
+        for code, gone_at in list(self._faults.items()):
+            clears = BY_CODE[code].clears
+            if gone_at == inf or clears in (Clears.UNPLUG, Clears.RESTART):
+                continue
+            if clears is Clears.CAUSE or self._due(gone_at + ERROR_PAUSE_S, now):
+                del self._faults[code]
+
+    # Decisions
+
+    def _due(self, at: float, now: float) -> bool:
+        """Whether a time has come; if not, wake up then."""
+        if now >= at:
+            return True
+        self._timers = min(self._timers, at)
+        return False
+
+    def _settle(self, now: float) -> None:
+        self._timers = inf
+        self.holder.step(now)
+        if self._filter.step(now):
+            self._see(self._filter.seen, now)
+        self._timers = min(self._timers, self._filter.deadline)
+        if self._faults:
+            self._clear_faults(now)
+        self._drive_pilot(now)
+        self._drive_contactor(now)
+
+    def _see(self, seen: str, now: float) -> None:
+        """The filter believes something new."""
+        for cause, code in ((pilot.SHORT, "pilot_short"), (pilot.DIODE, "diode"), (pilot.RANGE, "pilot_range")):
+            present = seen == cause or (cause == pilot.RANGE and seen == pilot.STATION_FAULT and self.state != "F")
+            if present:
+                self._faults[code] = inf
+            elif self._faults.get(code) == inf:
+                self._faults[code] = now
+        if seen in TRIGGER_OF_LETTER and self.state not in ("F", seen) and self.state[0] != seen:
+            self._take_letter(seen, now)
+
+    def _take_letter(self, letter: str, now: float) -> None:
+        before = self.state
+        self.trigger(TRIGGER_OF_LETTER[letter])
+        if letter == "A":
+            self._unplugged(now)
+        elif before in ("A1", "E"):
+            self.wants, self._plugged_at = True, now
+        elif letter in "CD":
+            self.wants = True
+        elif before in ("C2", "D2") and (self._commanded or now >= self._entered_c + CLOSE_STABLE_S):
+            self.wants = False
+        if letter in "CD":
+            self._woken_at = None
+            self._entered_c = now if before[0] not in "CD" else self._entered_c
+
+    _entered_c = -inf
+
+    def _unplugged(self, now: float) -> None:
+        self.wants = False
+        self.holder.end()
+        self._woken_at = None
+        self._lowered_at = self._changed_at = -inf
+        self._faults = {code: at for code, at in self._faults.items() if BY_CODE[code].clears is not Clears.UNPLUG}
+        if self.offered_da:
+            self.offered_da = 0
+            self._board.pilot.steady()
+            self._filter.on_pwm(False, now)
+
+    def _drive_pilot(self, now: float) -> None:
+        disabled = any(BY_CODE[code].severity is Severity.DISABLED for code in self._faults)
+        if disabled != (self.state == "F"):
+            self._disable(now) if disabled else self._enable(now)
+        want = 0 if self.state == "F" else self._offer(now)
+        if want == self.offered_da:
+            return
+        if want > self.offered_da > 0 and not self._due(self._changed_at + PILOT_HOLD_S, now):
+            return
+        self._set_pilot(want, now)
+
+    def _offer(self, now: float) -> int:
+        """What the pilot shall advertise now, 0 = steady."""
+        if self.state[0] not in "BCD" or self.blocked or self._stopping_since is not None:
+            return 0
+        if not self._due(self._not_before, now):
+            return min(self.offered_da, MIN_OFFER_DA)
+        lease = self.holder.amps_da
+        if lease >= MIN_OFFER_DA:
+            return 0 if self._waking(now) else lease
+        self._offered_since = None
+        if not self.group_ready or self.closed or self._commanded:
+            return 0
+        return MIN_OFFER_DA if not self.wants or self._due(self._plugged_at + _GRACE_S, now) else 0
+
+    def _waking(self, now: float) -> bool:
+        """A vehicle that does not ask is woken once by a step to steady; then it is taken as idle."""
+        if self.state[0] != "B":
+            self._offered_since = None
+            return False
+        if self._woken_at is not None and not self._due(self._woken_at + WAKE_STEP_S, now):
+            return True
+        if self._offered_since is None:
+            self._offered_since = now
+        if not self._due(self._offered_since + WAKE_AFTER_S, now):
+            return False
+        self._offered_since = None
+        if self._woken_at is None:
+            self._woken_at = now
+            return self._waking(now)
+        self.wants = False
+        return False
+
+    def _set_pilot(self, offer_da: int, now: float) -> None:
+        before = self.offered_da
+        self.offered_da, self._changed_at = offer_da, now
+        if offer_da < before:
+            self._lowered_at = now
+        if offer_da:
+            self._board.pilot.pwm(pilot.duty(offer_da))
+        else:
+            self._board.pilot.steady()
+            if self._commanded:
+                self._stopping_since = now
+        if bool(offer_da) != bool(before):
+            self.trigger("pwm_on" if offer_da else "pwm_off")
+            self._filter.on_pwm(offer_da > 0, now)
+            self._timers = min(self._timers, self._filter.deadline)
+
+    def _drive_contactor(self, now: float) -> None:
+        if self._commanded:
+            self._confirmed |= self.closed
+            if self._must_open(now):
+                self._open(now)
+        elif self._may_close(now):
+            self._commanded, self._commanded_at, self._confirmed = True, now, False
+            self._board.contactor.close()
+            self._due(now + _FEEDBACK_CLOSE_S, now)
+        elif self.closed and self._due(self._commanded_at + _FEEDBACK_OPEN_S, now):
+            if "contactor_stuck" not in self._faults:
+                self._faults["contactor_stuck"] = inf
+                self._drive_pilot(now)
+
+    def _must_open(self, now: float) -> bool:
+        if self.state[0] not in "CD" or self.blocked:
+            return True
+        if not self.closed:
+            if self._confirmed:
+                return True  # it fell open by itself: what is held must be asked for again
+            if self._due(self._commanded_at + _FEEDBACK_CLOSE_S, now):
+                self._faults["contactor_open"] = now
+                return True
+        return self._stopping_since is not None and self._due(self._stopping_since + OPEN_UNDER_LOAD_S, now)
+
+    def _may_close(self, now: float) -> bool:
+        """A vehicle that asks, a lease, and a pilot that has not been higher than this for R."""
+        return (
+            self.state in ("C2", "D2")
+            and not self.blocked
+            and not self.closed
+            and self.holder.amps_da >= self.offered_da >= MIN_OFFER_DA
+            and self._due(self._filter.since + CLOSE_STABLE_S, now)
+            and self._due(self._not_before, now)
+            and self._due(self._lowered_at + self._timing.reaction_s, now)
+        )
+
+    def _open(self, now: float) -> None:
+        """Open, and with that give up what is held."""
+        self._board.contactor.open()
+        self._forget_contactor(now)
+        self._due(now + _FEEDBACK_OPEN_S, now)
+        self._drive_pilot(now)
+
+    def _forget_contactor(self, now: float) -> None:
+        self._commanded, self._commanded_at = False, now
+        self._stopping_since = self._over_since = None
+        self._not_before = now + RESTART_PAUSE_S
+        self.holder.end()
+
+    def _forget_outputs(self, now: float) -> None:
+        self._forget_contactor(now)
+        if self.offered_da:
+            self.offered_da, self._lowered_at, self._changed_at = 0, now, now
+            self.trigger("pwm_off")
+            self._filter.on_pwm(False, now)
+
+    def _disable(self, now: float) -> None:
+        if self._commanded:
+            self._open(now)
+        self.offered_da, self._lowered_at, self.wants = 0, now, False
+        self._board.pilot.fault()
+        self.trigger("disable")
+
+    def _enable(self, now: float) -> None:
+        self._board.pilot.steady()
+        self.trigger("enable")
+        self._not_before = max(self._not_before, now)
+
+    # Supervision of the current
+
+    def _supervise(self, now: float) -> int:
+        """Read the meter, trip on overdraw; the current in deciamps, rounded up, or NO_CURRENT."""
+        amps = self._board.meter.current_a()
+        if math.isnan(amps):
+            self._meter_bad_since = now if self._meter_bad_since is None else self._meter_bad_since
+            if now >= self._meter_bad_since + _METER_S:
+                self.set_fault("meter", now)
+            return NO_CURRENT
+        self._meter_bad_since = None
+        self.end_fault("meter", now)
+        if not self.closed or not self.offered_da or amps <= (self.offered_da / 10 + 0.5) * 1.10:
+            self._over_since = None
+        elif self._over_since is None:
+            self._over_since = now
+        elif now >= self._over_since + _OVERDRAW_S:
+            self.set_fault("overdraw", now)
+        return math.ceil(round(amps * 10, 3))

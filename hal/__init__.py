@@ -1,0 +1,1 @@
+"""Hardware abstraction: one contract (`hal.api`), several boards."""

@@ -1,0 +1,1 @@
+"""Serial ports through pyserial."""

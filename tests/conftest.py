@@ -1,0 +1,34 @@
+"""Settings and fixtures of all tests."""
+
+import os
+import shutil
+from collections.abc import Callable
+
+import pytest
+from hypothesis import HealthCheck, settings
+
+# "ci", the default, draws the same examples on every run; HYPOTHESIS_PROFILE=deep looks for new ones.
+settings.register_profile(
+    "ci", derandomize=True, deadline=None, max_examples=50, suppress_health_check=[HealthCheck.too_slow]
+)
+settings.register_profile(
+    "deep", deadline=None, max_examples=2000, print_blob=True, suppress_health_check=[HealthCheck.too_slow]
+)
+settings.load_profile(os.environ.get("HYPOTHESIS_PROFILE", "ci"))
+
+
+@pytest.fixture(scope="session")
+def need_tool() -> Callable[[str], str]:
+    """Path of a command-line tool that the test can't do without, by name: `need_tool("mbpoll")`.
+
+    Where the tool is missing, the test is skipped; with CI=true it fails.
+    """
+
+    def path_of(name: str) -> str:
+        path = shutil.which(name)
+        if path is None:
+            missing = pytest.fail if os.environ.get("CI") == "true" else pytest.skip
+            missing(f"{name} is not installed: apt-get install {name}")
+        return path
+
+    return path_of

@@ -1,0 +1,1 @@
+"""The `watti` command line: what people run."""
