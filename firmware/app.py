@@ -72,19 +72,20 @@ class App:
         self._switch: int | None = inputs.switch
         self._turned_to = inputs.switch
         self._turn_settles_at = inf
+        self._wake = inf
         self.station.start(inputs, now)
         self._take_role(now)
+        self._plan_wakeup()
 
     # What happens to it
 
     def next_wakeup(self) -> float:
         """Absolute seconds; inf = nothing pending."""
-        due = min(self.station.next_wakeup(), self._turn_settles_at)
-        return min(due, self.role.next_wakeup()) if self.role is not None else due
+        return self._wake
 
     def step(self, now: float) -> None:
         """Run what is due."""
-        if now - self.next_wakeup() > self._setup.timing.lease_s:
+        if now - self._wake > self._setup.timing.lease_s:
             self._new_life(now)
         self._now = now
         self.station.step(now)
@@ -92,13 +93,18 @@ class App:
             self._turn(now)
         if self.role is not None and now >= self.role.next_wakeup():
             self.role.step(now)
-        if isinstance(self.role, Primary) and self.role.over:
-            self._take_role(now)
+            if self.role.over:
+                self._take_role(now)
+        self._plan_wakeup()
 
     def on_inputs(self, inputs: Inputs, now: float) -> None:
         """The board senses something new."""
         self.step(now)
         self.station.on_inputs(inputs, now)
+        self._watch_switch(inputs, now)
+        self._plan_wakeup()
+
+    def _watch_switch(self, inputs: Inputs, now: float) -> None:
         if inputs.switch != self._turned_to:
             self._turned_to = inputs.switch
             moved = inputs.switch != self._switch
@@ -108,19 +114,25 @@ class App:
 
     def on_bytes(self, data: bytes, now: float) -> None:
         """Bytes arrived on the bus, in whatever pieces."""
-        if now >= self.next_wakeup():
+        if now >= self._wake:
             self.step(now)
         self._now = now
-        if self.role is not None:
-            self.role.on_bytes(data, now)
+        if self.role is not None and self.role.on_bytes(data, now):
+            self._plan_wakeup()
 
     def on_outputs_dropped(self, now: float) -> None:
         """The dead-man has let the outputs go."""
         self.station.on_outputs_dropped(now)
+        self._plan_wakeup()
 
     def on_bus(self, works: bool, now: float) -> None:
         """The bus port came or went."""
         (self.station.end_fault if works else self.station.set_fault)("bus_port", now)
+        self._plan_wakeup()
+
+    def _plan_wakeup(self) -> None:
+        wake = min(self.station.next_wakeup(), self._turn_settles_at)
+        self._wake = wake if self.role is None else min(wake, self.role.next_wakeup())
 
     # What people see
 

@@ -153,7 +153,7 @@ class Station:
     @property
     def blocked(self) -> bool:
         """Whether a fault keeps the contactor open."""
-        return any(BY_CODE[code].severity is not Severity.GROUP for code in self._faults)
+        return bool(self._faults) and any(BY_CODE[code].severity is not Severity.GROUP for code in self._faults)
 
     def set_fault(self, code: str, now: float) -> None:
         """The cause of a fault is there."""
@@ -203,7 +203,7 @@ class Station:
                 self._faults[code] = inf
             elif self._faults.get(code) == inf:
                 self._faults[code] = now
-        if seen in TRIGGER_OF_LETTER and self.state not in ("F", seen) and self.state[0] != seen:
+        if seen in TRIGGER_OF_LETTER and self.state[0] not in ("F", seen):
             self._take_letter(seen, now)
 
     def _take_letter(self, letter: str, now: float) -> None:
@@ -235,7 +235,7 @@ class Station:
             self._filter.on_pwm(False, now)
 
     def _drive_pilot(self, now: float) -> None:
-        disabled = any(BY_CODE[code].severity is Severity.DISABLED for code in self._faults)
+        disabled = bool(self._faults) and any(BY_CODE[c].severity is Severity.DISABLED for c in self._faults)
         if disabled != (self.state == "F"):
             self._disable(now) if disabled else self._enable(now)
         want = 0 if self.state == "F" else self._offer(now)
@@ -351,11 +351,11 @@ class Station:
             self._filter.on_pwm(False, now)
 
     def _disable(self, now: float) -> None:
-        if self._commanded:
-            self._open(now)
+        self.trigger("disable")
         self.offered_da, self._lowered_at, self.wants = 0, now, False
         self._board.pilot.fault()
-        self.trigger("disable")
+        if self._commanded:
+            self._open(now)
 
     def _enable(self, now: float) -> None:
         self._board.pilot.steady()

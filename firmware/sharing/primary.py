@@ -211,11 +211,13 @@ class Primary:
 
     # Hearing
 
-    def on_bytes(self, data: bytes, now: float) -> None:
+    def on_bytes(self, data: bytes, now: float) -> bool:
+        """Bytes were heard; they always matter, as the line must be silent before the next word."""
         for frame in self._master.feed(data, now):
             self._on_frame(frame, now)
         if self.phase in (Phase.LISTENING, Phase.YIELDED):
             self._cycle_at = max(self._cycle_at, now + _LISTEN_S)
+        return True
 
     def _on_frame(self, frame: bytes, now: float) -> None:
         waiting = self._master.waiting

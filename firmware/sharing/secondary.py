@@ -41,6 +41,7 @@ class Secondary:
     """The secondary's half of the group protocol; its answers leave one silence after the request."""
 
     role = "secondary"
+    over = False
 
     def __init__(
         self, identity: Identity, station: Station, port: BusPort, plain: PlainModbus, baud: int, timing: Timing, health: BusHealth, now: float
@@ -71,9 +72,10 @@ class Secondary:
     def reason(self) -> Reason:
         if self._refused:
             return Reason.GROUP_FULL if self._refused == "group_full" else Reason.FAULT
-        if self._address == UNENROLLED or self._station.holder.grant is None:
-            return Reason.NO_PRIMARY
-        return self._station.holder.grant.reason
+        holder = self._station.holder
+        if self._address == UNENROLLED or holder.grant is None or holder.amps_da < holder.grant.amps_da:
+            return Reason.NO_PRIMARY  # not enrolled, not granted anything yet, or the lease has run out
+        return holder.grant.reason
 
     @property
     def enrolled(self) -> bool:
@@ -108,12 +110,16 @@ class Secondary:
 
     # What is heard
 
-    def on_bytes(self, data: bytes, now: float) -> None:
+    def on_bytes(self, data: bytes, now: float) -> bool:
+        """Bytes were heard. Whether any of it concerns this station."""
+        concerned = self._answer is not None
         self._answer = None  # somebody talks: the answer would come too late, and into another frame
         for frame in self._splitter.feed(data):
             self._answer = None
             if frame[0] == self._address:
+                concerned = True
                 self._on_frame(frame, now)
+        return concerned
 
     def _on_frame(self, frame: bytes, now: float) -> None:
         if frame[1] == ENROL:

@@ -162,6 +162,10 @@ class World:
 
     def refresh(self, index: int) -> None:
         """After anything was done to a station: when it wants to run next, and what is to be seen."""
+        self._plan(index)
+        self.observe(index)
+
+    def _plan(self, index: int) -> None:
         slot = self.slots[index]
         due = self._due
         due[0] = self.line.next_wakeup()
@@ -171,7 +175,6 @@ class World:
         else:
             slot.wake = wake = slot.node.next_wakeup()
             due[3 + 2 * index] = max(self.now, (wake - slot.offset) / slot.rate)
-        self.observe(index)
 
     def _step_node(self, index: int) -> None:
         slot = self.slots[index]
@@ -185,8 +188,8 @@ class World:
             slot.buffered += data
         elif slot.node is not None:
             slot.node.on_bytes(data, slot.local(now))
-            if slot.node.next_wakeup() != slot.wake:  # anything it understood sets a timer
-                self.refresh(index)
+            if slot.node.next_wakeup() != slot.wake:  # anything it understood sets a timer, soon to be seen
+                self._plan(index)
 
     def _on_inputs(self, index: int, inputs: Inputs) -> None:
         slot = self.slots[index]
