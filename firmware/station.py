@@ -12,7 +12,7 @@ from math import inf
 from transitions import Machine
 
 from firmware import pilot
-from firmware.bus.messages import NO_CURRENT, Flag, Grant, Status
+from firmware.bus.messages import AVAILABLE, CHARGING, CONNECTED, HOLDS, NO_CURRENT, WANTS, Grant, Status
 from firmware.protection import BY_CODE, FAULTS, NUMBER, Clears, Severity
 from firmware.sharing.lease import LeaseHolder
 from firmware.states import STATES, TRANSITIONS, TRIGGER_OF_LETTER
@@ -80,7 +80,8 @@ class Station:
     # What happens to it
 
     def next_wakeup(self) -> float:
-        return min(self._timers, self.holder.deadline)
+        lease = self.holder.expires_at
+        return lease if lease < self._timers else self._timers
 
     def step(self, now: float) -> None:
         """Run what is due."""
@@ -133,11 +134,11 @@ class Station:
         self.step(now)
         holds = self.holder.amps_da > 0 or self.closed or self._commanded
         flags = (
-            (Flag.WANTS if self.wants else 0)
-            | (Flag.HOLDS if holds else 0)
-            | (Flag.CHARGING if self.closed and self.state in ("C2", "D2") else 0)
-            | (Flag.CONNECTED if self.state[0] in "BCD" else 0)
-            | (0 if self.blocked else Flag.AVAILABLE)
+            (WANTS if self.wants else 0)
+            | (HOLDS if holds else 0)
+            | (CHARGING if self.closed and self.state in ("C2", "D2") else 0)
+            | (CONNECTED if self.state[0] in "BCD" else 0)
+            | (0 if self.blocked else AVAILABLE)
         )
         question = self.holder.ask(now, idle=not holds)
         number = NUMBER.get(self.fault, 0)

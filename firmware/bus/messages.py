@@ -56,14 +56,12 @@ class Identity(NamedTuple):
     nonce: int
 
 
-class Flag(IntEnum):
-    """Bits of `Status.flags`."""
-
-    WANTS = 1  # a vehicle wants current
-    HOLDS = 2  # it may draw: a lease is held or the contactor is not confirmed open
-    CHARGING = 4  # contactor closed, vehicle in C or D with PWM on
-    CONNECTED = 8
-    AVAILABLE = 16  # no fault keeps it from taking a grant
+# Bits of `Status.flags`
+WANTS = 1  # a vehicle wants current
+HOLDS = 2  # it may draw: a lease is held or the contactor is not confirmed open
+CHARGING = 4  # contactor closed, vehicle in C or D with PWM on
+CONNECTED = 8
+AVAILABLE = 16  # no fault keeps it from taking a grant
 
 
 class Status(NamedTuple):
@@ -199,10 +197,13 @@ def encode_status(address: int, session: int, status: Status) -> bytes:
     return frame(bytes((address, POLL, STATUS_SIZE)) + payload + _CHECK.pack(crc32(payload, session)))
 
 
-def decode_status(data: bytes, address: int, session: int) -> Status | None:
-    """The status in a frame, or None when it is not one from this address in this session."""
-    if len(data) != STATUS_LENGTH or data[0] != address or data[1] != POLL or data[2] != STATUS_SIZE:
-        return None
+def is_status(data: bytes) -> bool:
+    """Whether a frame is the answer to a poll, from whomever."""
+    return len(data) == STATUS_LENGTH and data[1] == POLL and data[2] == STATUS_SIZE
+
+
+def decode_status(data: bytes, session: int) -> Status | None:
+    """The status in a frame for which `is_status`, or None when it is not one of this session."""
     payload = data[3:-6]
     if crc32(payload, session) != int.from_bytes(data[-6:-2], "big"):
         return None

@@ -85,6 +85,10 @@ class Splitter:
         """Whether bytes are held that are not (yet) a frame."""
         return bool(self._rest)
 
+    def is_foreign(self, data: bytes, address: int) -> bool:
+        """Whether these bytes are just one sound frame of somebody else: the common case on a shared line."""
+        return not self._rest and len(data) >= 4 and data[0] != address and _crc16(data) == 0
+
     def feed(self, data: bytes) -> list[bytes]:
         """The frames completed by `data`, in order."""
         if not self._rest and 4 <= len(data) <= MAX_FRAME and len(data) in lengths(data) and _crc16(data) == 0:

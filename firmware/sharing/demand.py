@@ -6,7 +6,7 @@ the others and comes back as soon as it takes all it is offered again.
 
 from math import inf
 
-from firmware.bus.messages import NO_CURRENT, Flag, Status
+from firmware.bus.messages import CHARGING, CONNECTED, NO_CURRENT, Status
 from firmware.timing import MIN_OFFER_DA, Timing
 
 _SHOW_S = 12.0  # offer and draw unchanged for R and this long: the vehicle takes no more (ramps: 1-5 A/s; I)
@@ -22,7 +22,7 @@ _NOTHING_DA = 10  # below this a vehicle counts as not charging
 class Demand:
     """The floor and the cap of one vehicle."""
 
-    __slots__ = ("_drawn", "_idle_until", "_offered", "_ratio", "_reaction_s", "_shown", "_since", "cap_da", "floor_da")
+    __slots__ = ("_drawn", "_fresh", "_idle_until", "_offered", "_ratio", "_reaction_s", "_shown", "_since", "cap_da", "floor_da")
 
     def __init__(self, timing: Timing) -> None:
         self._reaction_s = timing.reaction_s
@@ -30,6 +30,7 @@ class Demand:
 
     def forget(self) -> None:
         """Another vehicle may have come."""
+        self._fresh = True
         self.cap_da: int | None = None
         """None = as much as the station's rating."""
         self.floor_da = MIN_OFFER_DA
@@ -42,10 +43,13 @@ class Demand:
 
     def on_status(self, status: Status, now: float) -> bool:
         """Learn from a report. Whether floor or cap have changed."""
+        if not status.flags & CONNECTED:
+            if not self._fresh:
+                self.forget()
+            return False
         before = (self.cap_da, self.floor_da)
-        if not status.flags & Flag.CONNECTED:
-            self.forget()
-        elif not status.flags & Flag.CHARGING or status.drawn_da == NO_CURRENT:
+        self._fresh = False
+        if not status.flags & CHARGING or status.drawn_da == NO_CURRENT:
             self._since = inf
         else:
             self._watch(status.offered_da, status.drawn_da, now)

@@ -112,8 +112,11 @@ class Group:
 
     def settles_at(self, now: float) -> float:
         """When the next amps that are being given up may come free; inf = nothing is."""
-        times = [row.settles_at for row in self.ledger.rows if row.settles_at is not None]
-        return min((t for t in times if t > now), default=inf)
+        soonest = inf
+        for row in self.ledger.rows:
+            if now < row.settles_at < soonest:
+                soonest = row.settles_at
+        return soonest
 
     def unmet(self) -> list[Member]:
         """Members that were told something else than they shall get: cuts first, as they make room."""

@@ -14,27 +14,23 @@ _REMEMBERED = 32  # questions whose time is kept; a grant that answers an older 
 class LeaseHolder:
     """What a station may offer, and until when. Fresh for every session."""
 
-    __slots__ = ("_asked", "_expires", "_first", "_lease_s", "_question", "amps_da", "grant", "number", "refused")
+    __slots__ = ("_asked", "_first", "_lease_s", "_question", "amps_da", "expires_at", "grant", "number", "refused")
 
     def __init__(self, lease_s: float) -> None:
         self._lease_s = lease_s
         self._asked: dict[int, float] = {}
         self._question = 0
         self._first = 1
-        self._expires = -inf
         self.amps_da = 0
         """What is held; only as good as the last `step`."""
+        self.expires_at = inf
+        """When it ends; inf when nothing is held."""
         self.number = 0
         """Number of the last grant accepted."""
         self.grant: Grant | None = None
         """The last grant accepted, whether or not it still runs."""
         self.refused = 0
         """Grants that were not believed."""
-
-    @property
-    def deadline(self) -> float:
-        """When what is held ends; inf when nothing is."""
-        return self._expires if self.amps_da else inf
 
     def ask(self, now: float, idle: bool) -> int:
         """Number of a new question. `idle`: nothing is held and the contactor is open, and from here on only
@@ -64,17 +60,18 @@ class LeaseHolder:
             self.refused += 1
             return False
         self.number, self.grant = grant.number, grant
-        self.amps_da, self._expires = grant.amps_da, expires
+        self.amps_da = grant.amps_da
+        self.expires_at = expires if grant.amps_da else inf
         return True
 
     def end(self) -> None:
         """Give up what is held; only an answer to a question still to be asked counts from here on."""
-        self.amps_da = 0
+        self.amps_da, self.expires_at = 0, inf
         self._first = self._question + 1
 
     def step(self, now: float) -> bool:
         """Let an expired lease go. Whether it did."""
-        if not self.amps_da or now < self._expires:
+        if now < self.expires_at:
             return False
-        self.amps_da = 0
+        self.amps_da, self.expires_at = 0, inf
         return True

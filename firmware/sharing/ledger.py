@@ -5,7 +5,9 @@ confirmed the lower pilot, R has passed and its meter agrees; or when it holds n
 confirmed open; or when nothing of it has been heard for the release time. Deciamps.
 """
 
-from firmware.bus.messages import NO_CURRENT, Flag, Grant, Reason, Status
+from math import inf
+
+from firmware.bus.messages import HOLDS, NO_CURRENT, Grant, Reason, Status
 from firmware.timing import MIN_OFFER_DA, Timing
 
 METER_TOLERANCE_DA = 10
@@ -36,13 +38,14 @@ class Row:
         return self._sent[-1][1] if self._sent else self._confirmed_da
 
     @property
-    def settles_at(self) -> float | None:
-        """When the next cut may count; None when nothing is being given up."""
-        return self._settling[0][1] if self._settling else None
+    def settles_at(self) -> float:
+        """When the next cut may count; inf when nothing is being given up."""
+        return self._settling[0][1] if self._settling else inf
 
     def exposure_da(self, now: float) -> int:
         """The most its vehicle may draw now."""
-        return max(self._promised_da(now), self.drawn_da)
+        promised = self._promised_da(now) if self._sent or self._settling else self._confirmed_da
+        return promised if promised > self.drawn_da else self.drawn_da
 
     def overdrawn_da(self, now: float) -> int:
         """How much its vehicle takes beyond all it was ever offered: a fault of the vehicle or its meter."""
@@ -66,7 +69,7 @@ class Row:
         known = status.drawn_da != NO_CURRENT
         if known:
             self.drawn_da = status.drawn_da
-        if not status.flags & Flag.HOLDS:
+        if not status.flags & HOLDS:
             self._confirmed_da = 0
             self._sent.clear()
             self._settling.clear()

@@ -1,6 +1,6 @@
 """The primary's record of one station of its group, its own included."""
 
-from firmware.bus.messages import Flag, Identity, Reason, Status
+from firmware.bus.messages import AVAILABLE, CONNECTED, WANTS, Identity, Reason, Status
 from firmware.sharing.demand import Demand
 from firmware.sharing.fair import Claim
 from firmware.sharing.ledger import Row
@@ -43,7 +43,7 @@ class Member:
     @property
     def claims(self) -> bool:
         """Whether its vehicle wants current and its station can give it."""
-        need = Flag.WANTS | Flag.AVAILABLE
+        need = WANTS | AVAILABLE
         return self.status is not None and self.status.flags & need == need
 
     def on_status(self, status: Status, now: float) -> bool:
@@ -52,7 +52,7 @@ class Member:
         self.status = status
         self.row.on_status(status, now)
         changed = self.demand.on_status(status, now)
-        if before is None or before.flags ^ status.flags & Flag.CONNECTED:
+        if before is None or before.flags ^ status.flags & CONNECTED:
             self._restart_turn(status, now)
         return changed or before is None or before.flags != status.flags
 
@@ -89,6 +89,6 @@ class Member:
         return Reason.SHARE
 
     def _restart_turn(self, status: Status, now: float) -> None:
-        if not status.flags & Flag.CONNECTED:
+        if not status.flags & CONNECTED:
             self._served_s = 0.0
             self._fed_since = now

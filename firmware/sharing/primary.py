@@ -221,7 +221,9 @@ class Primary:
 
     def _on_frame(self, frame: bytes, now: float) -> None:
         waiting = self._master.waiting
-        if frame[1] == msg.ENROL:
+        if msg.is_status(frame) and isinstance(waiting, Member) and waiting.address == frame[0]:
+            self._on_answer(frame, waiting, now)
+        elif frame[1] == msg.ENROL:
             message = msg.decode_enrolment(frame)
             if message is not None:
                 self._on_enrolment(message, now)
@@ -229,13 +231,11 @@ class Primary:
             poll = msg.decode_poll(frame)
             if poll is not None and not (poll.serial == self._identity.serial and poll.session in self._sessions):
                 self._on_rival(poll.serial, poll.grant.reason is not Reason.QUIET_START, now)
-        elif isinstance(waiting, Member) and waiting.address == frame[0]:
-            self._on_answer(frame, waiting, now)
         else:
             self._on_late(frame[0])
 
     def _on_answer(self, frame: bytes, member: Member, now: float) -> None:
-        status = msg.decode_status(frame, member.address, member.session)
+        status = msg.decode_status(frame, member.session)
         if status is None:
             self._master.spoil()
             return

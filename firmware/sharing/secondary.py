@@ -113,6 +113,8 @@ class Secondary:
     def on_bytes(self, data: bytes, now: float) -> bool:
         """Bytes were heard. Whether any of it concerns this station."""
         concerned = self._answer is not None
+        if not concerned and self._splitter.is_foreign(data, self._address):
+            return False
         self._answer = None  # somebody talks: the answer would come too late, and into another frame
         for frame in self._splitter.feed(data):
             self._answer = None

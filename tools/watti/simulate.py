@@ -8,7 +8,7 @@ from argparse import Namespace
 from hashlib import blake2s
 from math import inf
 from pathlib import Path
-from typing import Any, NamedTuple, TextIO
+from typing import Any, NamedTuple, TextIO, cast
 
 from firmware.app import App, Setup
 from firmware.config import MODELS
@@ -190,13 +190,13 @@ class Simulation:
 
     def _observe(self, i: int) -> None:
         slot = self.world.slots[i]
-        plant, node = slot.plant, slot.node
+        plant, node = slot.plant, cast(App | None, slot.node)
         current = plant.current_a
         if current != self._drawn[i]:
             self._drawn[i] = current
             self._check()
-        view = node.view() if isinstance(node, App) else None
-        seen = (view, plant.letter, plant.offered_a, current, plant.contactor_closed, plant.switch)
+        view = None if node is None else node.view()
+        seen = (view, plant.inputs, plant.offered_a, current)
         if seen == self._last[i]:
             return
         self._last[i] = seen
