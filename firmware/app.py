@@ -116,7 +116,6 @@ class App:
         """Bytes arrived on the bus, in whatever pieces."""
         if now >= self._wake:
             self.step(now)
-        self._now = now
         if self.role is not None and self.role.on_bytes(data, now):
             self._plan_wakeup()
 

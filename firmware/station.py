@@ -141,7 +141,7 @@ class Station:
             | (0 if self.blocked else AVAILABLE)
         )
         question = self.holder.ask(now, idle=not holds)
-        number = NUMBER.get(self.fault, 0)
+        number = NUMBER[self.fault] if self._faults else 0
         return Status(question, self.holder.number, flags, self.offered_da, drawn_da, self.rating_da, number)
 
     # Faults
@@ -369,12 +369,14 @@ class Station:
         """Read the meter, trip on overdraw; the current in deciamps, rounded up, or NO_CURRENT."""
         amps = self._board.meter.current_a()
         if math.isnan(amps):
-            self._meter_bad_since = now if self._meter_bad_since is None else self._meter_bad_since
-            if now >= self._meter_bad_since + _METER_S:
-                self.set_fault("meter", now)
+            self._no_meter(now)
             return NO_CURRENT
-        self._meter_bad_since = None
-        self.end_fault("meter", now)
+        if self._meter_bad_since is not None:
+            self._meter_bad_since = None
+            self.end_fault("meter", now)
+        if not amps:
+            self._over_since = None
+            return 0
         if not self.closed or not self.offered_da or amps <= (self.offered_da / 10 + 0.5) * 1.10:
             self._over_since = None
         elif self._over_since is None:
@@ -382,3 +384,9 @@ class Station:
         elif now >= self._over_since + _OVERDRAW_S:
             self.set_fault("overdraw", now)
         return math.ceil(round(amps * 10, 3))
+
+    def _no_meter(self, now: float) -> None:
+        if self._meter_bad_since is None:
+            self._meter_bad_since = now
+        elif now >= self._meter_bad_since + _METER_S:
+            self.set_fault("meter", now)

@@ -33,11 +33,11 @@ class Timing:
     dead_man_s: float = 1.0
     """W: outputs are let go this long after their last refresh."""
     release_s: float = 13.5
-    poll_s: float = 0.4
+    poll_s: float = 0.5
     """From the start of one bus cycle to the next, while the baud rate allows it."""
     drift: float = 0.01
     """Largest relative error of a station's clock."""
-    turnaround_s: float = 0.03
+    turnaround_s: float = 0.02
     """How long after a request an answer may begin."""
 
     def __post_init__(self) -> None:

@@ -2,7 +2,7 @@
 
 The primary asks for all serials with certain low bits: silence = nobody, a clean answer = one candidate, garbage
 = several, so ask for one bit more. From the low bits up, because the serials of one batch share their high bits.
-A branch is asked again after every station found in it: a strong driver can mask a weak one.
+A strong driver can mask a weak one, so all are asked for again until nobody answers.
 """
 
 from typing import NamedTuple
@@ -29,14 +29,15 @@ ROOT = Branch(0, 0, guessed=False)
 
 
 class Search:
-    """One search through the tree of serials, a probe at a time."""
+    """One search through the tree of serials, a probe at a time; it ends with a silent answer for all serials."""
 
     __slots__ = ("_found", "_proofs", "_stack")
 
     def __init__(self) -> None:
         self._stack = [ROOT]
         self._proofs = 0
-        self._found = 0
+        self._found = False
+        """Somebody has been found since all serials were asked for last."""
 
     @property
     def branch(self) -> Branch | None:
@@ -46,16 +47,15 @@ class Search:
     def on_silence(self) -> None:
         """Nobody is there. Where several are known to be in two halves and the first is empty, they are all in
         the second: split that without asking. One guess deep only, as the garbage may have been noise."""
-        found = self._found
         branch = self._pop()
         is_first_half = branch.depth > 0 and not branch.bits >> (branch.depth - 1)
-        if is_first_half and not found and not branch.guessed and branch.depth < SERIAL_BITS:
+        if is_first_half and not branch.guessed and branch.depth < SERIAL_BITS:
             self._split(guessed=True)
 
     def on_found(self) -> None:
-        """One station answered; ask the same branch again once it is mute."""
-        self._found += 1
-        self._proofs = 0
+        """One station answered and is mute now. What it may have masked is found when all are asked again."""
+        self._found = True
+        self._pop()
 
     def on_garbage(self) -> int | None:
         """Several answered at once. Returns the serial that two of them share, when that is proved."""
@@ -76,5 +76,9 @@ class Search:
             self._stack.append(Branch(bits, branch.depth + 1, guessed))
 
     def _pop(self) -> Branch:
-        self._proofs = self._found = 0
-        return self._stack.pop()
+        branch = self._stack.pop()
+        self._proofs = 0
+        if not self._stack and self._found:
+            self._stack.append(ROOT)
+            self._found = False
+        return branch

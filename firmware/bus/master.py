@@ -7,6 +7,8 @@ from firmware.bus.health import BusHealth
 from firmware.bus.rtu import Splitter, air_s, silence_s
 from hal.api import BusPort
 
+_STRAGGLER_S = 0.003  # colliding answers end this close together (I)
+
 What = TypeVar("What")
 
 
@@ -22,6 +24,7 @@ class Master(Generic[What]):
         self.waiting: What | None = None
         """What the open exchange is about."""
         self._deadline = inf
+        self._answer_length = 0
         self._garbled = False
         self.clear_at = now
         """When the line has been silent long enough to speak."""
@@ -34,7 +37,7 @@ class Master(Generic[What]):
         """Send a request about `what` that `answer_length` bytes answer; 0 = nothing answers it."""
         spoken = now + air_s(len(frame), self._baud)
         self.clear_at = spoken + self.silence_s
-        self.waiting, self._garbled = what, False
+        self.waiting, self._garbled, self._answer_length = what, False, answer_length
         self._deadline = spoken + self.wait_s(answer_length)
         self._port.send(frame)
 
@@ -48,7 +51,11 @@ class Master(Generic[What]):
         """Whole frames out of what was heard."""
         frames = self._splitter.feed(data)
         self.clear_at = max(self.clear_at, now + self.silence_s)
-        self._garbled |= self._splitter.pending
+        pending = self._splitter.pending
+        if pending:
+            self._garbled = True
+            if pending >= self._answer_length:  # no partial answer: waiting for more of it is in vain
+                self._deadline = min(self._deadline, now + self.silence_s + _STRAGGLER_S)
         return frames
 
     def answered(self) -> None:

@@ -81,9 +81,9 @@ class Splitter:
         self._rest = b""
 
     @property
-    def pending(self) -> bool:
-        """Whether bytes are held that are not (yet) a frame."""
-        return bool(self._rest)
+    def pending(self) -> int:
+        """How many bytes are held that are not (yet) a frame."""
+        return len(self._rest)
 
     def is_foreign(self, data: bytes, address: int) -> bool:
         """Whether these bytes are just one sound frame of somebody else: the common case on a shared line."""

@@ -17,6 +17,7 @@ class Group:
 
     def __init__(self, own: Identity, timing: Timing, limit_da: int, now: float) -> None:
         self._timing = timing
+        self._lease_ds = int(timing.lease_s * 10)
         self.ledger = Ledger(timing, limit_da)
         self._silent: dict[Identity, Member] = {}
         """Members of which nothing is heard; their rows wait for the release."""
@@ -103,12 +104,13 @@ class Group:
             free = self.ledger.free_da(member.row, now)
             if free < target and (free < MIN_OFFER_DA or self.settles_at(now) <= now + _SOON_S):
                 target = given
-        reason = member.why(self.ledger.limit_da) if self.giving else Reason.QUIET_START
-        if member.target_da > target:
-            reason = Reason.SETTLING
-        grant = self.ledger.grant(member.row, target, reason, now)
-        member.reason = Reason.SETTLING if grant.amps_da < member.target_da else reason
-        return grant._replace(reason=member.reason)
+        amps = self.ledger.commit(member.row, target, now)
+        if not self.giving:
+            member.reason = Reason.QUIET_START
+        else:
+            member.reason = Reason.SETTLING if amps < member.target_da else member.why(self.ledger.limit_da)
+        row, limit_da = member.row, self.ledger.limit_da
+        return Grant(row.number, row.answered, amps, self._lease_ds, limit_da, member.reason)
 
     def settles_at(self, now: float) -> float:
         """When the next amps that are being given up may come free; inf = nothing is."""

@@ -7,7 +7,7 @@ confirmed open; or when nothing of it has been heard for the release time. Decia
 
 from math import inf
 
-from firmware.bus.messages import HOLDS, NO_CURRENT, Grant, Reason, Status
+from firmware.bus.messages import HOLDS, NO_CURRENT, Status
 from firmware.timing import MIN_OFFER_DA, Timing
 
 METER_TOLERANCE_DA = 10
@@ -81,14 +81,13 @@ class Row:
         if not known:  # nothing agrees: what was ever offered stays counted
             self._settling = [(amps, now + self._reaction_s) for amps, _ in self._settling]
 
-    def send(self, amps_da: int) -> int:
-        """Count a grant that is about to leave; its number."""
+    def send(self, amps_da: int) -> None:
+        """Count a grant that is about to leave, under the next number."""
         self.number += 1
         if self._sent and self._sent[-1][1] == amps_da:
             self._sent[-1] = (self.number, amps_da)
         else:
             self._sent.append((self.number, amps_da))
-        return self.number
 
     def _confirm(self, amps_da: int, now: float) -> None:
         before = max(self._confirmed_da, *(amps for _, amps in self._sent))
@@ -131,10 +130,11 @@ class Ledger:
                 free -= other.exposure_da(now)
         return max(0, free)
 
-    def grant(self, row: Row, wanted_da: int, reason: Reason, now: float) -> Grant:
-        """The next grant for a row: what is wanted, as far as it is free, nothing below 6 A."""
-        amps = min(wanted_da, self.free_da(row, now))
+    def commit(self, row: Row, wanted_da: int, now: float) -> int:
+        """What the row's next grant shall say, counted from now on: what is wanted as far as it is free, and
+        nothing below 6 A."""
+        amps = min(wanted_da, self.free_da(row, now)) if wanted_da else 0
         if amps < MIN_OFFER_DA:
             amps = 0
-        lease_ds = int(self.timing.lease_s * 10)
-        return Grant(row.send(amps), row.answered, amps, lease_ds, self.limit_da, reason)
+        row.send(amps)
+        return amps

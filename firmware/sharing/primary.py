@@ -21,10 +21,11 @@ from firmware.station import Station
 from firmware.timing import Timing
 from hal.api import BusPort
 
-_LISTEN_S = 0.45  # longer than a sitting primary is ever silent
-_LISTEN_SPREAD_S = 0.25
+_LISTEN_S = 0.02  # beyond one poll period, so that a sitting primary is heard for sure
+_LISTEN_SPREAD_S = 0.08
 _REST_S = 0.03  # least silence between cycles, with a random part: so that two primaries hear each other
 _ASK_S = 2.0  # how often a yielded primary asks whether the other has become a secondary
+_QUIET_SEARCH_S = 1.0
 _SEARCH_S = 0.15  # probing may take at least this much of a cycle, also when the polls fill it
 
 What = Member | Branch | msg.Assign | msg.Refuse | msg.AreYouSecondary
@@ -71,7 +72,7 @@ class Primary:
         self._counter = rng.getrandbits(32)
         self._address = 0
         self._sits_at = now + timing.release_s
-        self._cycle_at = now + _LISTEN_S + rng.random() * _LISTEN_SPREAD_S
+        self._cycle_at = now + timing.poll_s + _LISTEN_S + rng.random() * _LISTEN_SPREAD_S
         self._cycle_began: float | None = None
         self._recheck_at = inf
         self.hold = False
@@ -216,7 +217,7 @@ class Primary:
         for frame in self._master.feed(data, now):
             self._on_frame(frame, now)
         if self.phase in (Phase.LISTENING, Phase.YIELDED):
-            self._cycle_at = max(self._cycle_at, now + _LISTEN_S)
+            self._cycle_at = max(self._cycle_at, now + self._timing.poll_s + _LISTEN_S)
         return True
 
     def _on_frame(self, frame: bytes, now: float) -> None:
@@ -247,7 +248,7 @@ class Primary:
         if self.group.stale:
             self._share(now)
         else:
-            self._recheck_at = min(self._recheck_at, self.group.settles_at(now))
+            self._recheck_at = min(self._recheck_at, max(member.row.settles_at, now))
 
     def _on_late(self, address: int) -> None:
         self._health.late += 1
@@ -292,13 +293,18 @@ class Primary:
         if self._cycle_began is not None:
             self._health.end_cycle(now - self._cycle_began, self._cycle_limit_s())
             self._cycle_began = None
-            self._search_until = max(now + _SEARCH_S, self._cycle_at)
+            self._search_until = self._search_ends(now)
 
     # Enrolment
 
+    def _search_ends(self, now: float) -> float:
+        """How long probing may go on: nobody's lease waits for a poll before the quiet start is over."""
+        return max(now + _SEARCH_S, self._cycle_at) if self.group.giving else now + _QUIET_SEARCH_S
+
     def _on_here(self, station: Identity, now: float) -> None:
-        self._search_until = max(now + _SEARCH_S, self._cycle_at)
-        self._cycle_began = None
+        if self._cycle_began is not None:
+            self._cycle_began = None
+            self._search_until = self._search_ends(now)
         twin = self.group.twin_of(station)
         if station.serial == self._identity.serial:
             self._refuse(station.serial, msg.REFUSED_TWIN, msg.UNENROLLED)
@@ -330,7 +336,6 @@ class Primary:
         self._master.answered()
         self._sessions.append(session)
         member.address, member.session, member.row.answered = assign.address, session, 0
-        self._polls.append(member)
         self._search.on_found()
 
     def _on_restarted(self, suspect: tuple[Identity, Member], now: float) -> None:

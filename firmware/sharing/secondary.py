@@ -31,7 +31,7 @@ from firmware.station import Station
 from firmware.timing import Timing
 from hal.api import BusPort
 
-_FIRST_POLL_S = 1.0  # an enrolled station that is not polled by then answers probes again: its answer was lost
+_FIRST_POLL_S = 2.0  # an enrolled station that is not polled by then answers probes again: its answer was lost
 _REFUSALS = {REFUSED_FULL: ("group_full", 5.0), REFUSED_TWIN: ("duplicate_serial", 60.0)}
 """By code: the fault shown, and for how long (s) the station leaves the bus to the others."""
 _NO_PRIMARY_S = 10.0  # without a primary for this long: shown as a fault

@@ -167,14 +167,15 @@ class World:
 
     def _plan(self, index: int) -> None:
         slot = self.slots[index]
-        due = self._due
+        due, node = self._due, slot.node
         due[0] = self.line.next_wakeup()
         due[2 + 2 * index] = slot.plant.next_wakeup()
-        if slot.node is None or slot.stalled:
+        if node is None or slot.stalled:
             due[3 + 2 * index] = inf
         else:
-            slot.wake = wake = slot.node.next_wakeup()
-            due[3 + 2 * index] = max(self.now, (wake - slot.offset) / slot.rate)
+            slot.wake = node.next_wakeup()
+            wake = (slot.wake - slot.offset) / slot.rate
+            due[3 + 2 * index] = wake if wake > self.now else self.now
 
     def _step_node(self, index: int) -> None:
         slot = self.slots[index]
@@ -184,11 +185,12 @@ class World:
 
     def _deliver(self, index: int, data: bytes, now: float) -> None:
         slot = self.slots[index]
+        node = slot.node
         if slot.stalled:
             slot.buffered += data
-        elif slot.node is not None:
-            slot.node.on_bytes(data, slot.local(now))
-            if slot.node.next_wakeup() != slot.wake:  # anything it understood sets a timer, soon to be seen
+        elif node is not None:
+            node.on_bytes(data, slot.offset + now * slot.rate)
+            if node.next_wakeup() != slot.wake:  # anything it understood sets a timer, soon to be seen
                 self._plan(index)
 
     def _on_inputs(self, index: int, inputs: Inputs) -> None:

@@ -1,0 +1,166 @@
+"""A station's board whose plant lives in another process, and how to ask that process for things."""
+
+import json
+import os
+import socket
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from math import inf, nan
+from pathlib import Path
+from typing import Any
+
+from hal.api import BoardGone, Inputs, LiveBus, PilotReading, Store
+from hal.simulated.channel import Channel
+
+ANSWER_S = 5.0
+"""A server that lives answers within milliseconds; one that has been stopped never does."""
+
+
+class Refused(Exception):
+    """The server does not do what was asked; the message says why."""
+
+
+def ask(path: Path, request: Mapping[str, Any]) -> dict[str, Any]:
+    """What the server at a socket answers. Raises `Refused`, TimeoutError, or OSError where there is none."""
+    with _connected(path) as connected:
+        return _exchange(connected, request)
+
+
+def _connected(path: Path) -> socket.socket:
+    connected = socket.socket(socket.AF_UNIX)
+    connected.settimeout(ANSWER_S)
+    try:
+        connected.connect(str(path))
+    except BaseException:
+        connected.close()
+        raise
+    return connected
+
+
+def _exchange(connected: socket.socket, request: Mapping[str, Any]) -> dict[str, Any]:
+    """One request and its answer, waited for."""
+    connected.sendall(json.dumps(request).encode() + b"\n")
+    answer = b""
+    while not answer.endswith(b"\n"):
+        data = connected.recv(65536)
+        if not data:
+            raise ConnectionResetError("the server has gone")
+        answer += data
+    message: dict[str, Any] = json.loads(answer)
+    if "error" in message:
+        raise Refused(message["error"])
+    return message
+
+
+@dataclass(slots=True)
+class _Link:
+    """The connection to the plant and the last that came over it."""
+
+    channel: Channel
+    inputs: Inputs
+    meter_a: float
+    drops: int
+
+    def say(self, do: str, **further: object) -> None:
+        """A verb, with the drops known of: an older count is not obeyed."""
+        self.channel.send({"do": do, "drops": self.drops, **further})
+
+    def drain(self) -> None:
+        """Take in what has come; the latest counts."""
+        self.channel.flush()
+        messages = self.channel.receive()
+        if messages:
+            self.inputs, self.meter_a, self.drops = _sensed(messages[-1])
+
+
+def _sensed(message: Mapping[str, Any]) -> tuple[Inputs, float, int]:
+    reading = PilotReading(message["high_v"], message["low_v"])
+    meter_a = message["meter_a"]
+    inputs = Inputs(message["switch"], reading, message["closed"])
+    return inputs, nan if meter_a is None else meter_a, message["drops"]
+
+
+class _Pilot:
+    def __init__(self, link: _Link) -> None:
+        self._link = link
+
+    def steady(self) -> None:
+        self._link.say("steady")
+
+    def pwm(self, duty: float) -> None:
+        self._link.say("pwm", duty=duty)
+
+    def fault(self) -> None:
+        self._link.say("fault")
+
+
+class _Contactor:
+    def __init__(self, link: _Link) -> None:
+        self._link = link
+
+    def close(self) -> None:
+        self._link.say("close")
+
+    def open(self) -> None:
+        self._link.say("open")
+
+
+class _Meter:
+    def __init__(self, link: _Link) -> None:
+        self._link = link
+
+    def current_a(self) -> float:
+        return self._link.meter_a
+
+
+class _DeadMan:
+    def __init__(self, link: _Link) -> None:
+        self._link = link
+
+    def refresh(self) -> bool:
+        known = self._link.drops
+        self._link.drain()
+        self._link.say("refresh")
+        return self._link.drops == known
+
+
+class RemoteBoard:
+    """`hal.api.LiveBoard` over a plant of the server at `path`."""
+
+    sample_s = inf
+    """The server tells of every change."""
+
+    def __init__(self, path: Path, station: str, bus: LiveBus, store: Store) -> None:
+        """Raises `Refused` where the plant is taken or missing, and OSError where there is no server."""
+        connected = _connected(path)
+        try:
+            first = _exchange(connected, {"do": "attach", "station": station, "pid": os.getpid()})
+        except BaseException:
+            connected.close()
+            raise
+        self._path = path
+        self._link = link = _Link(Channel(connected), *_sensed(first))
+        self.pilot = _Pilot(link)
+        self.contactor = _Contactor(link)
+        self.meter = _Meter(link)
+        self.dead_man = _DeadMan(link)
+        self.bus = bus
+        self.store = store
+
+    def filenos(self) -> Sequence[int]:
+        return [self._link.channel.fileno()]
+
+    def inputs(self) -> Inputs:
+        self._link.drain()
+        if self._link.channel.gone:
+            raise BoardGone(f"the plant behind {self._path} has gone")
+        return self._link.inputs
+
+    def publish(self, view: Mapping[str, Any]) -> None:
+        """What the firmware says of itself, for whoever asks the server."""
+        self._link.say("view", view=view)
+
+    def close(self) -> None:
+        self.contactor.open()
+        self.pilot.steady()
+        self._link.channel.close()

@@ -1,0 +1,284 @@
+"""Simulated plants in real time, behind a Unix socket: whatever becomes of a station's process, its outputs stay
+as they were until the dead-man here lets go.
+
+A connection that says "attach" is a station's board; every other asks for things to be done to the plants. A
+dead-man behind a socket must not believe what was written before it let go: the server counts the drops of each
+plant, the station repeats the count that it has been told of with each verb and each refresh, and one with an
+older count changes nothing.
+"""
+
+import math
+import socket
+import sys
+import time
+from collections.abc import Collection, Mapping, Sequence
+from math import inf, isnan
+from pathlib import Path
+from select import select
+from typing import Any
+
+from hal.simulated.channel import Channel
+from hal.simulated.plant import Plant
+from hal.simulated.vehicle import VehicleSpec
+
+Message = dict[str, Any]
+
+
+class _Station:
+    """One plant and the process that is its firmware, if there is one."""
+
+    __slots__ = ("channel", "drops", "held_until", "name", "pid", "plant", "told", "view")
+
+    def __init__(self, name: str, plant: Plant) -> None:
+        self.name = name
+        self.plant = plant
+        self.channel: Channel | None = None
+        self.pid: int | None = None
+        self.view: Message | None = None
+        """What the firmware says of itself; the server does not read it."""
+        self.drops = 0
+        self.held_until = inf
+        """When the dead-man lets go; inf while nothing is held."""
+        self.told: Message = {}
+
+    def lapse(self, now: float) -> None:
+        """Count that the dead-man has let go."""
+        if now >= self.held_until:
+            self.held_until = inf
+            self.drops += 1
+
+    def refresh(self, now: float) -> None:
+        self.plant.refresh(now)
+        self.held_until = now + self.plant.dead_man_s
+
+    def sensed(self) -> Message:
+        """What the board senses, in full, so that only the latest message counts."""
+        switch, (high_v, low_v), closed = self.plant.inputs
+        meter_a = self.plant.meter_a
+        return {
+            "switch": switch,
+            "high_v": high_v,
+            "low_v": low_v,
+            "closed": closed,
+            "meter_a": None if isnan(meter_a) else meter_a,
+            "drops": self.drops,
+        }
+
+    def leave(self) -> None:
+        """Its process has gone."""
+        self.channel = self.pid = self.view = None
+
+
+class PlantServer:
+    """Plants by name. `pump` it when a descriptor is ready or `next_wakeup` has come."""
+
+    def __init__(self, listener: socket.socket, plants: Mapping[str, Plant], now: float) -> None:
+        """`listener` is bound and listens; the server owns it."""
+        listener.setblocking(False)
+        self._listener = listener
+        self._stations = {name: _Station(name, plant) for name, plant in plants.items()}
+        self._clients: dict[int, Channel] = {}
+        self._boards: dict[int, _Station] = {}
+        self._began = now
+
+    def filenos(self) -> Sequence[int]:
+        """Descriptors to wait on for reading."""
+        return [self._listener.fileno(), *self._clients]
+
+    def backlog(self) -> Sequence[int]:
+        """Descriptors to wait on for writing."""
+        return [fd for fd, client in self._clients.items() if client.backlog]
+
+    def next_wakeup(self) -> float:
+        """Absolute seconds; inf = nothing pending."""
+        due = (min(s.plant.next_wakeup(), s.held_until) for s in self._stations.values())
+        return min(due, default=inf)
+
+    def pump(self, now: float, ready: Collection[int]) -> None:
+        """Do what is due and what is asked; `ready` are descriptors that can be read or written."""
+        for station in self._stations.values():
+            station.lapse(now)
+            station.plant.step(now)
+        for fd in [fd for fd in self._clients if fd in ready]:
+            self._serve(fd, now)
+        if self._listener.fileno() in ready:
+            self._accept()
+        for station in self._stations.values():
+            self._tell(station)
+
+    def status(self, now: float) -> list[Message]:
+        """Each station: what its plant really does, and what its firmware says of itself (None = no process)."""
+        return [self._status(station, now) for station in self._stations.values()]
+
+    def close(self) -> None:
+        """Hang up on everybody."""
+        for client in self._clients.values():
+            client.close()
+        self._clients.clear()
+        self._listener.close()
+
+    # Connections
+
+    def _accept(self) -> None:
+        try:
+            connected, _ = self._listener.accept()
+        except OSError:  # it has gone again, or there are no more descriptors
+            return
+        self._clients[connected.fileno()] = Channel(connected)
+
+    def _serve(self, fd: int, now: float) -> None:
+        client = self._clients[fd]
+        client.flush()
+        for message in client.receive():
+            station = self._boards.get(fd)
+            if station is not None:
+                self._drive(station, message, now)
+            elif message.get("do") == "attach":
+                client.send(self._attach(fd, message))
+            else:
+                client.send(self._answer(message, now))
+        if client.gone:
+            self._hang_up(fd)
+
+    def _hang_up(self, fd: int) -> None:
+        self._clients.pop(fd).close()
+        station = self._boards.pop(fd, None)
+        if station is not None:
+            station.leave()
+
+    def _attach(self, fd: int, message: Message) -> Message:
+        """A station's process is here: it gets what the board senses."""
+        station = self._stations.get(str(message.get("station")))
+        if station is None:
+            return {"error": f"there is no station {message.get('station')}"}
+        if station.channel is not None:
+            return {"error": f"station {station.name} is running already, as process {station.pid}"}
+        self._boards[fd] = station
+        station.channel, station.pid = self._clients[fd], message.get("pid")
+        station.told = station.sensed()
+        return station.told
+
+    def _tell(self, station: _Station) -> None:
+        """Send what has changed. To one that does not read now, the latest later, rather than all of it."""
+        channel = station.channel
+        if channel is None or channel.backlog:
+            return
+        sensed = station.sensed()
+        if sensed != station.told:
+            station.told = sensed
+            channel.send(sensed)
+
+    # What a station's process asks
+
+    @staticmethod
+    def _drive(station: _Station, message: Message, now: float) -> None:
+        if message.get("do") == "view":
+            station.view = message.get("view")
+            return
+        if message.get("drops") != station.drops:
+            return
+        plant = station.plant
+        match message.get("do"):
+            case "refresh":
+                station.refresh(now)
+            case "steady":
+                plant.pilot_steady(now)
+            case "pwm":
+                plant.pilot_pwm(float(message["duty"]), now)
+            case "fault":
+                plant.pilot_fault(now)
+            case "close":
+                plant.contactor_close(now)
+            case "open":
+                plant.contactor_open(now)
+
+    # What people ask
+
+    def _answer(self, message: Message, now: float) -> Message:
+        if message.get("do") == "status":
+            return {"stations": self.status(now)}
+        station = self._stations.get(str(message.get("station")))
+        if station is None:
+            return {"error": f"there is no station {message.get('station')}"}
+        try:
+            self._act(station.plant, message, now)
+        except (KeyError, TypeError, ValueError) as refused:
+            return {"error": str(refused)}
+        return self._status(station, now)
+
+    @staticmethod
+    def _act(plant: Plant, message: Message, now: float) -> None:
+        match message.get("do"):
+            case "plug":
+                plant.plug(_vehicle(message["vehicle"]), now)
+            case "unplug":
+                plant.unplug(now)
+            case "switch":
+                plant.turn(int(message["position"]), now)
+            case "fault":
+                plant.inject(str(message["kind"]), now)
+            case "clear":
+                plant.clear(str(message["kind"]), now)
+            case unknown:
+                raise ValueError(f"unknown request {unknown!r}")
+
+    def _status(self, station: _Station, now: float) -> Message:
+        plant = station.plant
+        vehicle = plant.vehicle
+        return {
+            "t_s": round(now - self._began, 3),
+            "station": station.name,
+            "switch": plant.switch,
+            "letter": plant.letter,
+            "offered_a": plant.offered_a,
+            "drawn_a": plant.current_a,
+            "closed": plant.contactor_closed,
+            "vehicle": None if vehicle is None else vehicle.name,
+            "pid": station.pid,
+            "alive": station.channel is not None and station.held_until < inf,
+            "firmware": station.view,
+        }
+
+
+def _vehicle(fields: Message) -> VehicleSpec:
+    """The vehicle of a request. Raises TypeError or ValueError."""
+    words = {"name": str(fields["name"]), "obeys": bool(fields.get("obeys", True))}
+    numbers = {key: float(value) for key, value in fields.items() if key not in words}
+    if not all(math.isfinite(value) for value in numbers.values()):
+        raise ValueError("expected finite numbers")
+    return VehicleSpec(**words, **numbers)  # type: ignore[arg-type]
+
+
+def listen(path: Path) -> socket.socket:
+    """A socket that listens at a path; a file that a dead server left there is replaced. The caller holds the
+    lock that keeps a second live one away. Raises OSError."""
+    listener = socket.socket(socket.AF_UNIX)
+    try:
+        path.unlink(missing_ok=True)
+        listener.bind(str(path))
+        listener.listen(64)
+    except OSError as error:
+        listener.close()
+        if "too long" in str(error):
+            raise OSError(f"{path} is too long for a socket: give a shorter --dir") from None
+        raise
+    return listener
+
+
+def main(arguments: Sequence[str]) -> int:
+    """One plant for one lone station: `FD NAME SWITCH`, the descriptor of its listening socket, its name and the
+    position of its switch. Ends with its parent, which keeps the other end of stdin."""
+    fd, name, switch = arguments
+    server = PlantServer(socket.socket(fileno=int(fd)), {name: Plant(int(switch))}, time.monotonic())
+    lifeline = sys.stdin.fileno()
+    while True:
+        due = server.next_wakeup() - time.monotonic()
+        timeout = None if due == inf else max(0.0, due)
+        readable, writable, _ = select([lifeline, *server.filenos()], server.backlog(), [], timeout)
+        if lifeline in readable:
+            return 0
+        server.pump(time.monotonic(), {*readable, *writable})
+
+
+if __name__ == "__main__":
+    sys.exit(main(sys.argv[1:]))

@@ -1,0 +1,58 @@
+"""A small record in a file: it survives a restart, and a full disk never stops its station."""
+
+import os
+from collections.abc import Callable
+from pathlib import Path
+
+
+class FileStore:
+    """`hal.api.Store` in one file. What can't be read or written is told to `warn`, once; a record that could
+    not be written lives on in memory."""
+
+    def __init__(self, path: Path, warn: Callable[[str], None]) -> None:
+        self._path = path
+        self._warn = warn
+        self._warned = False
+        self._record = self._read()
+
+    def load(self) -> bytes:
+        return self._record
+
+    def save(self, record: bytes) -> None:
+        self._record = bytes(record)
+        try:
+            self._write()
+        except OSError as error:
+            self._complain(error)
+
+    def _read(self) -> bytes:
+        try:
+            return self._path.read_bytes()
+        except FileNotFoundError:
+            return b""
+        except OSError as error:
+            self._complain(error)
+            return b""
+
+    def _write(self) -> None:
+        """Either the old record or the new one is there afterwards, wherever it is interrupted."""
+        self._path.parent.mkdir(parents=True, exist_ok=True)
+        temporary = self._path.with_suffix(".new")
+        with temporary.open("wb") as file:
+            file.write(self._record)
+            file.flush()
+            os.fsync(file.fileno())
+        temporary.replace(self._path)
+        self._sync_folder()
+
+    def _sync_folder(self) -> None:
+        folder = os.open(self._path.parent, os.O_RDONLY)
+        try:
+            os.fsync(folder)
+        finally:
+            os.close(folder)
+
+    def _complain(self, error: OSError) -> None:
+        if not self._warned:
+            self._warned = True
+            self._warn(f"{self._path}: {error.strerror}: the record is kept in memory only")

@@ -1,0 +1,405 @@
+"""The promise of sharing, under everything that a bus, a clock and a process can do to it.
+
+Real stations, leases, group and ledger. The line loses, delays, repeats and reorders, clocks drift, processes stall
+and start anew, and every vehicle may draw all that it was offered within the last R.
+"""
+
+from collections.abc import Callable
+from heapq import heappop, heappush
+from math import inf
+from random import Random
+
+import pytest
+from hypothesis import settings
+from hypothesis import strategies as st
+from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, rule
+
+from firmware.bus.messages import AVAILABLE, CONNECTED, HOLDS, NO_CURRENT, WANTS, Grant, Identity, Reason, Status
+from firmware.sharing.group import Group
+from firmware.sharing.ledger import METER_TOLERANCE_DA, Ledger, Row
+from firmware.sharing.members import Member
+from firmware.station import Station
+from firmware.timing import CONTACTOR_S, Timing
+from hal.api import BusPort, Inputs, PilotReading, Store
+from hal.simulated.circuit import duty_to_amps
+
+TIMING = Timing(release_s=12.855)  # the shortest that is not refused
+RATING_DA = 480
+HELD = HOLDS | WANTS | AVAILABLE | CONNECTED
+EPSILON_S = 1e-6
+AIR_S = 0.01
+STATIONS = range(4)
+POSITIONS_DA = (60, 160, 320, 480)
+
+
+class WorstCar:
+    """An outlet, its vehicle, and the board between: in true time, drawing the most it was offered within R."""
+
+    bus: BusPort
+    store: Store
+
+    def __init__(self) -> None:
+        self.now = 0.0
+        self.offers: list[tuple[float, int]] = [(-inf, 0)]
+        """(since when, deciamps) of the pilot."""
+        self.live = False
+        self.opens_at = inf
+        self.letter = "A"
+        self.part = 1.0
+        """Part of what it may draw that its meter shows."""
+        self.pilot = self.contactor = self.meter = self
+
+    def possible_da(self) -> int:
+        """The most it may draw now."""
+        if not self.live:
+            return 0
+        ends = [since for since, _ in self.offers[1:]] + [inf]
+        since = self.now - TIMING.reaction_s + EPSILON_S
+        return max(amps for (_, amps), end in zip(self.offers, ends, strict=True) if end > since)
+
+    def inputs(self) -> Inputs:
+        volts = {"A": 12.0, "B": 9.0, "C": 6.0}[self.letter]
+        pwm = self.offers[-1][1] > 0
+        return Inputs(0, PilotReading(volts, -12.0 if pwm else volts), self.live)
+
+    def let_go(self) -> None:
+        """The dead-man acts."""
+        self.steady()
+        self.open()
+
+    def _offer(self, amps_da: int) -> None:
+        self.offers = [*self.offers[-30:], (self.now, amps_da)]
+
+    # The board's verbs
+
+    def steady(self) -> None:
+        self._offer(0)
+
+    def pwm(self, duty: float) -> None:
+        self._offer(round(duty_to_amps(duty) * 10))
+
+    def fault(self) -> None:
+        self._offer(0)
+
+    def close(self) -> None:
+        self.live, self.opens_at = True, inf
+
+    def open(self) -> None:
+        if self.live and self.opens_at == inf:
+            self.opens_at = self.now + CONTACTOR_S
+
+    def current_a(self) -> float:
+        return self.possible_da() / 10 * self.part
+
+
+class Process:
+    """The firmware of one station, its clock and its dead-man, as the app and the secondary drive it."""
+
+    def __init__(self, serial: int, rate: float) -> None:
+        self.serial = serial
+        self.rate = rate
+        self.car = WorstCar()
+        self.stalled_until = -inf
+        self.let_go_at = inf
+        self.let_go = False
+        self.backlog: list[Callable[[], None]] = []
+        """What arrived while it stood still."""
+        self.lives = 0
+        self.start(0.0)
+
+    def local(self, now: float) -> float:
+        return self.serial * 1000 + now * self.rate
+
+    def true(self, local: float) -> float:
+        return (local - self.serial * 1000) / self.rate
+
+    def start(self, now: float) -> None:
+        self.lives += 1
+        self.identity = Identity(self.serial, self.lives)
+        self.session = 0
+        self.lapses_at = inf
+        self.station = Station(self.car, TIMING, RATING_DA)
+        self.station.start(self.car.inputs(), self.local(now))
+        self._seen = self.car.inputs()
+
+    def next_wakeup(self) -> float:
+        car = min(self.car.opens_at, self.let_go_at)
+        if self.stalled_until > -inf:
+            return min(car, self.stalled_until)
+        return min(car, self.true(min(self.station.next_wakeup(), self.lapses_at)))
+
+    def step(self, now: float) -> None:
+        self.car.now = now
+        if now >= self.car.opens_at:
+            self.car.live, self.car.opens_at = False, inf
+        if now >= self.let_go_at:
+            self.let_go_at, self.let_go = inf, True
+            self.car.let_go()
+        if -inf < self.stalled_until <= now:
+            self._resume(now)
+        if self.stalled_until == -inf:
+            local = self.local(now) + 1e-9
+            self.station.step(local)
+            if local >= self.lapses_at:
+                self.leave(now)
+            self.look(now)
+
+    def look(self, now: float) -> None:
+        """The board tells what has changed."""
+        while self.car.inputs() != self._seen and self.stalled_until == -inf:
+            self._seen = self.car.inputs()
+            self.station.on_inputs(self._seen, self.local(now))
+
+    def stall(self, for_s: float, now: float) -> None:
+        if self.stalled_until == -inf:
+            self._stalled_at = now
+            self.stalled_until = now + for_s
+            self.let_go_at = now + TIMING.dead_man_s
+
+    def _resume(self, now: float) -> None:
+        slept_s = now - self._stalled_at
+        self.stalled_until, self.let_go_at = -inf, inf
+        if self.let_go:
+            self.let_go = False
+            self.station.on_outputs_dropped(self.local(now))
+        if slept_s > TIMING.lease_s:  # a new life, as the app begins one
+            self.lives += 1
+            self.identity = Identity(self.serial, self.lives)
+            self.station.on_outputs_dropped(self.local(now))
+            self.leave(now)
+        self.look(now)
+        backlog, self.backlog = self.backlog, []
+        for what in backlog:
+            what()
+
+    def leave(self, now: float) -> None:
+        self.session, self.lapses_at = 0, inf
+        self.station.leave(self.local(now))
+        self.look(now)
+
+    def join(self, session: int, now: float) -> None:
+        self.session, self.lapses_at = session, self.local(now) + 1.0
+        self.station.join(self.local(now))
+        self.look(now)
+
+    def take(self, grant: Grant, now: float) -> None:
+        if self.station.take(grant, self.local(now)):
+            self.station.group_ready |= grant.reason is not Reason.QUIET_START
+        self.look(now)
+
+
+class Line:
+    """How one secondary and the primary hear each other: probabilities, and the longest delay."""
+
+    lost_down = lost_up = repeated = 0.0
+    delay_s = 0.0
+
+
+class Circuit:
+    """A primary (station 0) and its secondaries in true time; grants are wild or planned."""
+
+    def __init__(self, rates: list[float], seed: int, limit_da: int) -> None:
+        self.now = 0.0
+        self.rng = Random(seed)
+        self.all = [Process(serial, rate) for serial, rate in enumerate(rates)]
+        self.lines = [Line() for _ in rates]
+        self.wanted: dict[int, int | None] = dict.fromkeys(range(len(rates)))
+        """Deciamps that a station is granted if free; None = its planned target."""
+        self._flying: list[tuple[float, int, Callable[[], None]]] = []
+        self._sequence = 0
+        self._session = 0
+        self.primary = self.all[0]
+        self.limit_da = self.binding_da = limit_da
+        self.start_primary(limit_da)
+
+    @property
+    def local(self) -> float:
+        return self.primary.local(self.now)
+
+    def start_primary(self, limit_da: int) -> None:
+        """A primary starts, perhaps with its switch turned: it knows nothing."""
+        self.limit_da, self.binding_da = limit_da, max(limit_da, self.binding_da)
+        self.group = Group(Identity(0, self.rng.getrandbits(32)), TIMING, limit_da, self.local)
+        self.sits_at = self.local + TIMING.release_s
+        self.cycle_at = self.now
+        self._shared_at = self.local
+        self.primary.join(0, self.now)
+
+    def run(self, for_s: float, check: Callable[[], None]) -> None:
+        end = self.now + for_s
+        while True:
+            due = min(self.cycle_at, self._settled_at(), *(process.next_wakeup() for process in self.all))
+            if self._flying:
+                due = min(due, self._flying[0][0])
+            self.now = max(self.now, min(due, end))
+            for process in self.all:
+                process.step(self.now)
+            if due > end:
+                return
+            if self._flying and self._flying[0][0] <= self.now:
+                heappop(self._flying)[2]()
+            elif self.cycle_at <= self.now or self._settled_at() <= self.now:
+                self._cycle()
+            check()
+
+    # The primary's half
+
+    def _settled_at(self) -> float:
+        """When the primary does not wait for its next cycle, as amps may have come free."""
+        return self.primary.true(self.group.settles_at(self._shared_at)) + 1e-9
+
+    def _cycle(self) -> None:
+        self.cycle_at = self.now + TIMING.poll_s
+        self._shared_at = self.local
+        if self.primary.stalled_until > -inf:
+            return
+        if self.local >= self.sits_at and not self.group.giving:
+            self.group.giving = self.group.stale = self.primary.station.group_ready = True
+            self.binding_da = self.limit_da
+        self.group.tend(self.local)
+        self._exchange_own()
+        if self.group.due(self.local):
+            self.group.plan(self.local)
+            self._exchange_own()
+        for process in self.all[1:]:
+            member = self.group.member(process.identity)
+            if not process.session or member is None:
+                self._enrol(process)
+            elif member.address:
+                self._poll(process, member)
+
+    def _grant(self, member: Member) -> Grant:
+        wanted = self.wanted[member.identity.serial]
+        if wanted is None:
+            return self.group.grant(member, self.local)
+        row, giving = member.row, self.group.giving
+        amps_da = self.group.ledger.commit(row, wanted if giving else 0, self.local)
+        reason = Reason.SHARE if giving else Reason.QUIET_START
+        return Grant(row.number, row.answered, amps_da, int(TIMING.lease_s * 10), self.limit_da, reason)
+
+    def _exchange_own(self) -> None:
+        own, station = self.group.own, self.primary.station
+        self.group.on_status(own, station.report(self.local), self.local)
+        before = own.row.granted_da
+        station.take(self._grant(own), self.local)
+        self.primary.look(self.now)
+        if own.row.granted_da != before:
+            self.group.on_status(own, station.report(self.local), self.local)
+
+    def _poll(self, process: Process, member: Member) -> None:
+        grant, session = self._grant(member), member.session
+        self._fly(process, process, "lost_down", lambda: self._on_poll(process, session, grant))
+
+    def _enrol(self, process: Process) -> None:
+        line = self.lines[process.serial]
+        if self.rng.random() < line.lost_down or process.stalled_until > -inf:
+            return
+        member = self.group.enrol(process.identity, self.local)
+        assert member is not None
+        member.address, self._session = 0, self._session + 1
+        process.join(self._session, self.now)
+        if self.rng.random() >= line.lost_up:
+            member.address, member.session, member.row.answered = 1, self._session, 0
+
+    def _on_status(self, identity: Identity, session: int, status: Status) -> None:
+        member = self.group.member(identity)
+        if member is not None and member.session == session:
+            self.group.on_status(member, status, self.local)
+
+    # The secondary's half
+
+    def _on_poll(self, process: Process, session: int, grant: Grant) -> None:
+        if session != process.session:
+            return
+        process.lapses_at = process.local(self.now) + TIMING.lease_s
+        process.take(grant, self.now)
+        status = process.station.report(process.local(self.now))
+        process.look(self.now)
+        identity = process.identity
+        self._fly(process, self.primary, "lost_up", lambda: self._on_status(identity, session, status))
+
+    # The line
+
+    def _fly(self, of: Process, to: Process, lost: str, what: Callable[[], None]) -> None:
+        line = self.lines[of.serial]
+        copies = 1 + (self.rng.random() < line.repeated) - (self.rng.random() < getattr(line, lost))
+        for _ in range(copies):
+            self._sequence += 1
+            at = self.now + AIR_S + self.rng.choice((0.0, line.delay_s * self.rng.random()))
+            heappush(self._flying, (at, self._sequence, lambda: self._arrive(to, what)))
+
+    def _arrive(self, to: Process, what: Callable[[], None]) -> None:
+        if to.stalled_until > -inf:
+            to.backlog.append(what)
+        else:
+            what()
+
+    # The promise
+
+    def check(self) -> None:
+        possible = [process.car.possible_da() for process in self.all]
+        assert sum(possible) <= self.binding_da, f"{self.now:.3f}: {possible} together, limit {self.binding_da}"
+        if not self.group.giving:
+            return  # the book of a primary that knows nothing yet proves nothing
+        book = dict.fromkeys(range(len(self.all)), 0)
+        for member in (self.group.own, *self.group.secondaries, *self.group._silent.values()):
+            book[member.identity.serial] += member.row.exposure_da(self.local)
+        for process, amps in zip(self.all, possible, strict=True):
+            assert amps <= book[process.serial], f"{self.now:.3f}: {process.serial} may draw {amps}, book {book}"
+
+
+stations = st.sampled_from(STATIONS)
+
+
+class Promise(RuleBasedStateMachine):
+    """Whatever happens, in whatever order."""
+
+    @initialize(
+        rates=st.lists(st.sampled_from([0.99, 1.0, 1.01]), min_size=len(STATIONS), max_size=len(STATIONS)),
+        seed=st.integers(0, 99),
+        limit_da=st.sampled_from(POSITIONS_DA),
+    )
+    def begin(self, rates: list[float], seed: int, limit_da: int) -> None:
+        self.circuit = Circuit(rates, seed, limit_da)
+        for process in self.circuit.all:
+            process.car.letter = "C"
+            process.look(0.0)
+        self.circuit.run(TIMING.release_s + 8.0, self.circuit.check)
+
+    @rule(for_s=st.sampled_from([0.05, 0.4, 1.0, 3.0, 5.0, 8.0, 14.0]))
+    def pass_time(self, for_s: float) -> None:
+        self.circuit.run(for_s, self.circuit.check)
+
+    @rule(who=stations, wanted_da=st.sampled_from([None, 0, 60, 120, 240, 480]))
+    def want(self, who: int, wanted_da: int | None) -> None:
+        self.circuit.wanted[who] = wanted_da
+
+    @rule(who=stations, letter=st.sampled_from("ABC"), part=st.sampled_from([0.0, 0.5, 1.0]))
+    def plug(self, who: int, letter: str, part: float) -> None:
+        process = self.circuit.all[who]
+        process.car.letter, process.car.part = letter, part
+        process.look(self.circuit.now)
+
+    @rule(
+        who=stations,
+        lost=st.sampled_from([(0.0, 0.0), (0.3, 0.3), (1.0, 0.0), (0.0, 1.0), (1.0, 1.0)]),
+        repeated=st.sampled_from([0.0, 0.5]),
+        delay_s=st.sampled_from([0.0, 0.5, 3.0, 12.0]),
+    )
+    def disturb(self, who: int, lost: tuple[float, float], repeated: float, delay_s: float) -> None:
+        line = self.circuit.lines[who]
+        line.lost_down, line.lost_up = lost
+        line.repeated, line.delay_s = repeated, delay_s
+
+    @rule(who=stations, for_s=st.sampled_from([0.5, 1.5, 4.0, 7.0]))
+    def stall(self, who: int, for_s: float) -> None:
+        self.circuit.all[who].stall(for_s, self.circuit.now)
+
+    @invariant()
+    def promise(self) -> None:
+        if hasattr(self, "circuit"):
+            self.circuit.check()
+
+
+Promise.TestCase.settings = settings(max_examples=30, stateful_step_count=25, deadline=None)
+test_promise = Promise.TestCase
