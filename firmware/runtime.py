@@ -1,14 +1,13 @@
 """The real loop: it waits for what happens to one station, and is the firmware's only reader of the clock.
 
-The clock is read after every wait and again before timers run: whatever held the process up meanwhile, the node
-is told the time that it really is.
+The clock is read after every wait and again before timers run: whatever held the process up meanwhile, the
+node is told the time that it really is.
 """
 
 import signal
 import socket
 import time
 from collections.abc import Callable, Collection
-from math import inf
 from select import select
 
 from hal.api import Inputs, LiveBoard, Node
@@ -44,7 +43,10 @@ class Runtime:
     """One station in real time."""
 
     def __init__(
-        self, board: LiveBoard, boot: Callable[[Inputs, float], Node], clock: Callable[[], float] = time.monotonic
+        self,
+        board: LiveBoard,
+        boot: Callable[[Inputs, float], Node],
+        clock: Callable[[], float] = time.monotonic,
     ) -> None:
         """`boot` makes the node from the first look at the board. `clock`: monotonic seconds."""
         self._board = board
@@ -58,7 +60,8 @@ class Runtime:
         self.node = boot(self._inputs, now)
 
     def run(self, signals: Signals, publish: Callable[[float], None]) -> int:
-        """Until a signal asks for the end; its number. `publish` is called after each turn. Raises `BoardGone`."""
+        """Until a signal asks for the end; returns its number. `publish` is called after each turn. Raises
+        `BoardGone`."""
         while True:
             self.turn(self._wait(signals.fileno()))
             publish(self._clock())

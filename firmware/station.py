@@ -30,7 +30,8 @@ from firmware.timing import (
 from hal.api import Board, Inputs
 
 _GRACE_S = 10.0  # a vehicle that just came gets its first pilot with its first grant, if that comes this soon;
-# after that it gets 6 A behind an open contactor: some give up when the pilot is withheld for 20-30 s (S)
+# after that 6 A behind an open contactor: some give up when the pilot is withheld for 20-30 s (S)
+_READY_S = 3.0  # PWM in C means supply within this (S): a vehicle that must wait longer is told so by steady
 _FEEDBACK_CLOSE_S = 0.5  # a contactor that has not closed by then has failed (I)
 _FEEDBACK_OPEN_S = 1.0  # output still live > 1 s after opening: stuck (S)
 _OVERDRAW_S = 7.0  # (pilot + 0.5 A) x 1.10 for 7 s (EVerest's rule; S)
@@ -73,6 +74,9 @@ class Station:
         self._plugged_at = -inf
         self._offered_since: float | None = None
         self._woken_at: float | None = None
+        self._entered_c = -inf
+        self._told_to_wait = False
+        """It has asked and was answered with steady: it knows that this station is there but not ready."""
         self._over_since: float | None = None
         self._meter_bad_since: float | None = None
         self._timers = inf
@@ -222,10 +226,8 @@ class Station:
             self._woken_at = None
             self._entered_c = now if before[0] not in "CD" else self._entered_c
 
-    _entered_c = -inf
-
     def _unplugged(self, now: float) -> None:
-        self.wants = False
+        self.wants = self._told_to_wait = False
         self.holder.end()
         self._woken_at = None
         self._lowered_at = self._changed_at = -inf
@@ -254,11 +256,21 @@ class Station:
             return min(self.offered_da, MIN_OFFER_DA)
         lease = self.holder.amps_da
         if lease >= MIN_OFFER_DA:
+            self._told_to_wait = False
             return 0 if self._waking(now) else lease
         self._offered_since = None
         if not self.group_ready or self.closed or self._commanded:
             return 0
-        return MIN_OFFER_DA if not self.wants or self._due(self._plugged_at + _GRACE_S, now) else 0
+        return MIN_OFFER_DA if self._may_ask(now) else 0
+
+    def _may_ask(self, now: float) -> bool:
+        """Whether a vehicle without a lease gets a pilot: an idle one, and one that waits until it has asked."""
+        if not self.wants:
+            self._told_to_wait = False
+            return True
+        if self.state[0] in "CD":
+            self._told_to_wait |= self._due(self._entered_c + _READY_S, now)
+        return not self._told_to_wait and self._due(self._plugged_at + _GRACE_S, now)
 
     def _waking(self, now: float) -> bool:
         """A vehicle that does not ask is woken once by a step to steady; then it is taken as idle."""
@@ -288,7 +300,7 @@ class Station:
         else:
             self._board.pilot.steady()
             if self._commanded:
-                self._stopping_since = now
+                self._stopping_since, self._told_to_wait = now, True
         if bool(offer_da) != bool(before):
             self.trigger("pwm_on" if offer_da else "pwm_off")
             self._filter.on_pwm(offer_da > 0, now)
@@ -328,7 +340,7 @@ class Station:
             and self.holder.amps_da >= self.offered_da >= MIN_OFFER_DA
             and self._due(self._filter.since + CLOSE_STABLE_S, now)
             and self._due(self._not_before, now)
-            and self._due(self._lowered_at + self._timing.reaction_s, now)
+            and self._due(self._lowered_at + self._timing.settle_s, now)
         )
 
     def _open(self, now: float) -> None:

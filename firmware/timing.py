@@ -33,7 +33,7 @@ class Timing:
     dead_man_s: float = 1.0
     """W: outputs are let go this long after their last refresh."""
     release_s: float = 13.5
-    poll_s: float = 0.5
+    poll_s: float = 0.47
     """From the start of one bus cycle to the next, while the baud rate allows it."""
     drift: float = 0.01
     """Largest relative error of a station's clock."""
@@ -45,6 +45,11 @@ class Timing:
             raise TimingError(f"release_s = {self.release_s} is too short: {self.terms()}")
         if self.poll_s * 3 > self.lease_s:
             raise TimingError(f"poll_s = {self.poll_s} is too long: a lease of {self.lease_s} s must span 3 polls")
+
+    @property
+    def settle_s(self) -> float:
+        """R as a clock that may run fast must count it."""
+        return self.reaction_s * (1 + self.drift)
 
     @property
     def least_release_s(self) -> float:

@@ -17,10 +17,10 @@ METER_TOLERANCE_DA = 10
 class Row:
     """One station's exposure. A station's every life has a row of its own."""
 
-    __slots__ = ("_confirmed_da", "_reaction_s", "_sent", "_settling", "answered", "drawn_da", "heard_at", "number")
+    __slots__ = ("_confirmed_da", "_sent", "_settle_s", "_settling", "answered", "drawn_da", "heard_at", "number")
 
-    def __init__(self, reaction_s: float, now: float) -> None:
-        self._reaction_s = reaction_s
+    def __init__(self, settle_s: float, now: float) -> None:
+        self._settle_s = settle_s
         self._confirmed_da = 0
         self._sent: list[tuple[int, int]] = []
         """(number, amps) of grants that may or may not have arrived."""
@@ -79,7 +79,7 @@ class Row:
         if self._sent and status.granted == self._sent[-1][0] and status.offered_da <= self._sent[-1][1]:
             self._confirm(self._sent[-1][1], now)
         if not known:  # nothing agrees: what was ever offered stays counted
-            self._settling = [(amps, now + self._reaction_s) for amps, _ in self._settling]
+            self._settling = [(amps, now + self._settle_s) for amps, _ in self._settling]
 
     def send(self, amps_da: int) -> None:
         """Count a grant that is about to leave, under the next number."""
@@ -92,7 +92,7 @@ class Row:
     def _confirm(self, amps_da: int, now: float) -> None:
         before = max(self._confirmed_da, *(amps for _, amps in self._sent))
         if before > amps_da:
-            self._settling.append((before, now + self._reaction_s))
+            self._settling.append((before, now + self._settle_s))
         self._confirmed_da = amps_da
         self._sent.clear()
 
@@ -111,7 +111,7 @@ class Ledger:
         self.rows: list[Row] = []
 
     def add(self, now: float) -> Row:
-        row = Row(self.timing.reaction_s, now)
+        row = Row(self.timing.settle_s, now)
         self.rows.append(row)
         return row
 

@@ -64,6 +64,8 @@ class Secondary:
         """Fault code of why the primary did not take this station."""
         self._answer: tuple[float, Poll | bytes] | None = None
         """What to send, and when."""
+        self._said = b""
+        """The last answer sent, to know its echo."""
         self.limit_da = 0
 
     # What people see
@@ -118,7 +120,7 @@ class Secondary:
         self._answer = None  # somebody talks: the answer would come too late, and into another frame
         for frame in self._splitter.feed(data):
             self._answer = None
-            if frame[0] == self._address:
+            if frame[0] == self._address and frame != self._said:
                 concerned = True
                 self._on_frame(frame, now)
         return concerned
@@ -170,6 +172,7 @@ class Secondary:
         if isinstance(answer, Poll):
             status = self._station.report(now)
             answer = encode_status(self._address, self._session, status)
+        self._said = answer
         self._port.send(answer)
 
     # Joining and leaving

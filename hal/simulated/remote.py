@@ -60,10 +60,13 @@ class _Link:
     inputs: Inputs
     meter_a: float
     drops: int
+    """How often the dead-man has let go."""
+    known_drops: int
+    """How many of these the firmware has been told of."""
 
     def say(self, do: str, **further: object) -> None:
-        """A verb, with the drops known of: an older count is not obeyed."""
-        self.channel.send({"do": do, "drops": self.drops, **further})
+        """A verb, with the drops that its speaker knew of: an older count is not obeyed."""
+        self.channel.send({"do": do, "drops": self.known_drops, **further})
 
     def drain(self) -> None:
         """Take in what has come; the latest counts."""
@@ -118,10 +121,12 @@ class _DeadMan:
         self._link = link
 
     def refresh(self) -> bool:
-        known = self._link.drops
-        self._link.drain()
-        self._link.say("refresh")
-        return self._link.drops == known
+        link = self._link
+        link.drain()
+        held = link.drops == link.known_drops
+        link.known_drops = link.drops
+        link.say("refresh")
+        return held
 
 
 class RemoteBoard:
@@ -139,7 +144,8 @@ class RemoteBoard:
             connected.close()
             raise
         self._path = path
-        self._link = link = _Link(Channel(connected), *_sensed(first))
+        inputs, meter_a, drops = _sensed(first)
+        self._link = link = _Link(Channel(connected), inputs, meter_a, drops, drops)
         self.pilot = _Pilot(link)
         self.contactor = _Contactor(link)
         self.meter = _Meter(link)

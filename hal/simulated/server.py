@@ -1,10 +1,10 @@
-"""Simulated plants in real time, behind a Unix socket: whatever becomes of a station's process, its outputs stay
-as they were until the dead-man here lets go.
+"""Simulated plants in real time, behind a Unix socket: whatever becomes of a station's process, its outputs
+stay as they were until the dead-man here lets go.
 
 A connection that says "attach" is a station's board; every other asks for things to be done to the plants. A
-dead-man behind a socket must not believe what was written before it let go: the server counts the drops of each
-plant, the station repeats the count that it has been told of with each verb and each refresh, and one with an
-older count changes nothing.
+dead-man behind a socket must not believe what was written before it let go: the server counts the drops of
+each plant, the station repeats the count that it has been told of with each verb and each refresh, and one
+with an older count changes nothing.
 """
 
 import math
@@ -107,7 +107,7 @@ class PlantServer:
             self._tell(station)
 
     def status(self, now: float) -> list[Message]:
-        """Each station: what its plant really does, and what its firmware says of itself (None = no process)."""
+        """Each station: what its plant really does, and what its firmware says (None = no process)."""
         return [self._status(station, now) for station in self._stations.values()]
 
     def close(self) -> None:
@@ -266,8 +266,8 @@ def listen(path: Path) -> socket.socket:
 
 
 def main(arguments: Sequence[str]) -> int:
-    """One plant for one lone station: `FD NAME SWITCH`, the descriptor of its listening socket, its name and the
-    position of its switch. Ends with its parent, which keeps the other end of stdin."""
+    """One plant for one lone station: `FD NAME SWITCH`, the descriptor of its listening socket, its name and
+    the position of its switch. Ends with its parent, which keeps the other end of stdin."""
     fd, name, switch = arguments
     server = PlantServer(socket.socket(fileno=int(fd)), {name: Plant(int(switch))}, time.monotonic())
     lifeline = sys.stdin.fileno()

@@ -1,0 +1,201 @@
+"""`watti bench`: a line, a plant and a firmware process for each station, in real time.
+
+This process is the physical world: the line and the plants. Stations are processes of their own, so that one
+can be killed or stopped without taking its outputs along.
+"""
+
+import random
+import subprocess
+import sys
+import time
+from argparse import Namespace
+from collections.abc import Sequence
+from contextlib import ExitStack
+from math import inf
+from pathlib import Path
+from select import select
+from signal import SIGCHLD, SIGCONT, SIGINT
+from signal import Signals as SignalNames
+from typing import Any
+
+from firmware.runtime import Signals
+from hal.simulated.plant import Plant
+from hal.simulated.ptys import PtyLine
+from hal.simulated.server import PlantServer, listen
+from watti.run import hold_name
+from watti.screen import Row, Screen, row, table
+from watti.where import bench_dir
+
+DRAW_S = 0.5
+PATIENCE_S = 2.0
+_INTERRUPTED = 130
+
+
+def run(args: Namespace) -> int:
+    """`args`: switches, models, baud, dir, headless, duration (s, or None)."""
+    signals = Signals(SIGCHLD)
+    folder = bench_dir(args.dir).absolute()
+    names = [f"s{number}" for number in range(1, len(args.switches) + 1)]
+    with ExitStack() as stack:
+        line = PtyLine(folder, len(names) + 1, args.baud, random.Random())
+        stack.callback(line.close)
+        _clear(folder, names)
+        server = PlantServer(listen(folder / "bench.sock"), _plants(names, args.switches), time.monotonic())
+        stack.callback((folder / "bench.sock").unlink, missing_ok=True)
+        stack.callback(server.close)
+        bench = Bench(
+            folder, line, server, signals, None if args.headless or not sys.stdout.isatty() else Screen()
+        )
+        stack.callback(bench.close)
+        bench.start(names, args)
+        return bench.run(inf if args.duration is None else time.monotonic() + args.duration)
+
+
+def _plants(names: Sequence[str], switches: Sequence[int]) -> dict[str, Plant]:
+    return {name: Plant(switch) for name, switch in zip(names, switches, strict=True)}
+
+
+def _clear(folder: Path, names: Sequence[str]) -> None:
+    """These stations are new: they remember nothing. OSError where one of these names is in use."""
+    for part in ("state", "log", "stations"):
+        (folder / part).mkdir(exist_ok=True)
+    for name in names:
+        lock = hold_name(folder, name)
+        if lock is None:
+            raise OSError(f"a station named {name} runs already in {folder}")
+        with lock:
+            (folder / "state" / f"{name}.json").unlink(missing_ok=True)
+
+
+class Bench:
+    """What runs, and what is said about it."""
+
+    def __init__(
+        self, folder: Path, line: PtyLine, server: PlantServer, signals: Signals, screen: Screen | None
+    ) -> None:
+        self._folder = folder
+        self._line = line
+        self._server = server
+        self._signals = signals
+        self._screen = screen
+        self._processes: dict[str, subprocess.Popen[bytes]] = {}
+        self._ended: dict[str, str] = {}
+        """How the process of a station has ended, by its name."""
+        self._shown: dict[str, Row] = {}
+        self._draw_at = time.monotonic()
+
+    def start(self, names: Sequence[str], args: Namespace) -> None:
+        """One process for each station, and the lines that say where everything is."""
+        print(f"bench in {self._folder}: {len(names)} stations on a line at {args.baud} baud, 8E1")
+        for name, switch, model, port in zip(
+            names, args.switches, args.models, self._line.paths, strict=False
+        ):
+            print(f"  {name}  switch {switch:X}, {model}, {port}")
+            config = self._configure(name, model, args.baud, port)
+            self._processes[name] = self._spawn(name, config)
+        print(f"  free port: {self._line.paths[-1]}; logs: {self._folder / 'log'}")
+        print(
+            "look and act from another terminal: watti status, watti plug s2, watti switch s1 6", flush=True
+        )
+
+    def run(self, until: float) -> int:
+        """Until the time is up or a signal asks for the end."""
+        while True:
+            self._turn(until)
+            now = time.monotonic()
+            numbers = self._signals.received()
+            if SIGCHLD in numbers:
+                self._reap()
+            asked = [number for number in numbers if number != SIGCHLD]
+            if asked:
+                return _INTERRUPTED if asked[0] == SIGINT else 0
+            if now >= until:
+                return 0
+            if now >= self._draw_at:
+                self._draw_at = now + DRAW_S
+                self._show(now)
+
+    def close(self) -> None:
+        """End all stations: politely first, and also those that have been stopped."""
+        for process in self._processes.values():
+            if process.poll() is None:
+                process.terminate()
+                process.send_signal(SIGCONT)
+        give_up = time.monotonic() + PATIENCE_S
+        for process in self._processes.values():
+            try:
+                process.wait(max(0.0, give_up - time.monotonic()))
+            except subprocess.TimeoutExpired:
+                process.kill()
+                process.wait()
+        for name in self._processes:
+            (self._folder / "stations" / f"{name}.toml").unlink(missing_ok=True)
+
+    # Stations
+
+    def _configure(self, name: str, model: str, baud: int, port: Path) -> Path:
+        path = self._folder / "stations" / f"{name}.toml"
+        path.write_text(
+            f'[station]\nmodel = "{model}"\nname = "{name}"\n\n[bus]\nport = "{port}"\nbaud = {baud}\n\n'
+            '[board]\nkind = "simulated"\n'
+        )
+        return path
+
+    def _spawn(self, name: str, config: Path) -> subprocess.Popen[bytes]:
+        """Start a station in a process group of its own, so that Ctrl-C is the bench's alone."""
+        arguments = [sys.executable, "-m", "watti", "run", str(config), "--dir", str(self._folder)]
+        with (self._folder / "log" / f"{name}.log").open("wb") as log:
+            return subprocess.Popen(
+                arguments, stdin=subprocess.DEVNULL, stdout=log, stderr=log, process_group=0
+            )
+
+    def _reap(self) -> None:
+        for name, process in self._processes.items():
+            code = process.poll()
+            if code is not None and name not in self._ended:
+                how = f"exit {code}" if code >= 0 else SignalNames(-code).name
+                self._ended[name] = how
+                self._event(name, f"process ended ({how}); again: watti run {self._config(name)}")
+
+    def _config(self, name: str) -> str:
+        return f"{self._folder / 'stations' / name}.toml --dir {self._folder}"
+
+    # Time
+
+    def _turn(self, until: float) -> None:
+        line, server = self._line, self._server
+        due = min(line.next_wakeup(), server.next_wakeup(), self._draw_at, until)
+        timeout = max(0.0, due - time.monotonic())
+        reading = [self._signals.fileno(), *line.filenos(), *server.filenos()]
+        readable, writable, _ = select(reading, server.backlog(), [], timeout)
+        now = time.monotonic()
+        line.pump(now)
+        server.pump(now, {*readable, *writable})
+
+    # What is seen
+
+    def _show(self, now: float) -> None:
+        rows = [row(status) for status in self._server.status(now)]
+        for entry in rows:
+            self._compare(entry)
+        if self._screen is not None:
+            gone = {entry["station"] for entry in rows if entry["pid"] is None}
+            self._screen.draw(table(rows, {name: how for name, how in self._ended.items() if name in gone}))
+
+    def _compare(self, entry: Row) -> None:
+        """Say what is new about a station, where there is no screen to see it on."""
+        name = entry["station"]
+        before, self._shown[name] = self._shown.get(name), entry
+        for key in ("role", "fault", "alive"):
+            if before is not None and entry[key] != before[key]:
+                self._event(name, self._words(key, entry[key]))
+
+    def _event(self, name: str, what: str) -> None:
+        if self._screen is None:
+            print(f"{name}: {what}", flush=True)
+
+    @staticmethod
+    def _words(key: str, value: Any) -> str:
+        if key == "alive":
+            return "up" if value else "does not answer"
+        return f"{key} {value or 'gone'}"

@@ -1,0 +1,221 @@
+"""`watti run`: the firmware of one station, on the board that its configuration names."""
+
+import fcntl
+import os
+import random
+import subprocess
+import sys
+import time
+from argparse import Namespace
+from collections.abc import Iterator, Mapping
+from contextlib import ExitStack, contextmanager
+from pathlib import Path
+from signal import SIGINT
+from typing import Any, TextIO
+
+from firmware.app import App, Setup
+from firmware.config import MODELS, ConfigError, StationConfig, load_station
+from firmware.rotary import FACTORY_POSITION, Chart
+from firmware.runtime import Runtime, Signals
+from firmware.sharing.primary import Primary
+from firmware.timing import Timing, TimingError
+from hal.api import BoardGone
+from hal.serial.port import SerialPort
+from hal.simulated.remote import RemoteBoard, ask
+from hal.simulated.server import listen
+from hal.store import FileStore
+from watti.scenario import CONFIGS, StationSpec
+from watti.simulate import serial_of
+from watti.where import bench_dir
+
+HEALTH_S = 0.5
+_INTERRUPTED = 130
+
+
+def run(args: Namespace) -> int:
+    """`args`: config, port, switch, name and dir, each None where it was not given."""
+    config = load_station(args.config)
+    timing = timing_of(config, args.config)
+    chart = Chart.load(CONFIGS / "rotary.toml")
+    port = args.port or config.port
+    if port is None:
+        raise ConfigError([f"{args.config}: bus.port: expected this key, or --port"])
+    signals = Signals()
+    folder = bench_dir(args.dir)
+    with ExitStack() as stack:
+        name = stack.enter_context(_claimed(folder, args.name or config.name))
+        serial = serial_of(StationSpec(name, config.model, config.serial, 0, True, 0.0))
+        setup = Setup(serial, config.model, MODELS[config.model], config.baud, timing, chart)
+        path = stack.enter_context(_plant(folder, name, args.switch, config.model))
+        bus = SerialPort(Path(port), config.baud, time.monotonic)
+        stack.callback(bus.close)
+        store = FileStore(folder / "state" / f"{name}.json", _say)
+        board = RemoteBoard(path, name, bus, store)
+        stack.callback(board.close)
+        return _live(name, setup, board, signals)
+
+
+def timing_of(config: StationConfig, path: Path) -> Timing:
+    """The times that a station's file asks for. Raises `ConfigError` where they don't keep the promise."""
+    try:
+        return Timing(**config.timing)
+    except TimingError as broken:
+        raise ConfigError([f"{path}: timing: {broken}"]) from None
+
+
+def _say(sentence: str) -> None:
+    print(sentence, file=sys.stderr, flush=True)
+
+
+def _live(name: str, setup: Setup, board: RemoteBoard, signals: Signals) -> int:
+    _say(f"{name}: serial {setup.serial:012X}, {setup.model}, {setup.baud} baud, process {os.getpid()}")
+    try:
+        runtime = Runtime(board, lambda inputs, now: App(setup, board, random.Random(), inputs, now))
+        app = runtime.node
+        assert isinstance(app, App)
+        number = runtime.run(signals, Publisher(name, app, board).publish)
+    except BoardGone as gone:
+        _say(f"{name}: {gone}")
+        return 1
+    return _INTERRUPTED if number == SIGINT else 0
+
+
+class Publisher:
+    """Tells the plant's server how the firmware sees itself, and people what matters, when it has changed."""
+
+    def __init__(self, name: str, app: App, board: RemoteBoard) -> None:
+        self._name = name
+        self._app = app
+        self._board = board
+        self._seen: object = None
+        self._told: Mapping[str, Any] = {}
+        self._health_at = 0.0
+        self._problem = ""
+
+    def publish(self, now: float) -> None:
+        view = self._app.view()
+        if view != self._seen or now >= self._health_at:
+            self._seen = view
+            self._health_at = now + HEALTH_S
+            said = described(self._app)
+            if said != self._told:
+                self._board.publish(said)
+                self._tell(said)
+                self._told = said
+        if self._board.bus.problem != self._problem:
+            self._problem = self._board.bus.problem
+            _say(f"{self._name}: {self._problem or 'the serial port works again'}")
+
+    def _tell(self, said: Mapping[str, Any]) -> None:
+        keys = ("role", "fault", "why")
+        if any(said[key] != self._told.get(key) for key in keys):
+            parts = [f"role {said['role']}", said["fault"] and f"fault {said['fault']}", said["why"]]
+            _say(f"{self._name}: {', '.join(filter(None, parts))}")
+
+
+def described(app: App) -> dict[str, Any]:
+    """What a station's firmware says of itself: role, limit (A), reason, fault, and how its bus does."""
+    view, health, role = app.view(), app.health, app.role
+    bus: dict[str, Any] = {
+        "polls": health.polls,
+        "missed": health.missed,
+        "crc_errors": health.crc_errors,
+        "late": health.late,
+        "cycles": health.cycles,
+        "cycle_s_p50": round(health.cycle_s_p50, 4),
+    }
+    if isinstance(role, Primary):
+        bus["members"] = [
+            {
+                "serial": f"{member.identity.serial:012X}",
+                "address": member.address,
+                "polls": member.polls,
+                "missed": member.missed,
+                "bad": member.bad,
+                "late": member.late,
+            }
+            for member in role.group.secondaries
+        ]
+    return {
+        "role": view.role,
+        "limit_a": view.limit_da / 10,
+        "reason": view.reason.word,
+        "fault": view.fault,
+        "why": app.why,
+        "bus": bus,
+    }
+
+
+# One name, one process
+
+
+@contextmanager
+def _claimed(folder: Path, wanted: str | None) -> Iterator[str]:
+    """Hold a station's name in a folder: the one wanted, else the first free of s1, s2, ..."""
+    (folder / "state").mkdir(parents=True, exist_ok=True)
+    number = 1
+    while True:
+        name = wanted or f"s{number}"
+        lock = hold_name(folder, name)
+        if lock is not None:
+            break
+        if wanted:
+            raise OSError(f"a station named {name} runs already in {folder}")
+        number += 1
+    with lock:
+        yield name
+
+
+def hold_name(folder: Path, name: str) -> TextIO | None:
+    """The lock of a station's name, None when it is taken. The kernel lets it go however the process ends."""
+    lock = (folder / "state" / f"{name}.lock").open("a")
+    try:
+        fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    except BlockingIOError:
+        lock.close()
+        return None
+    return lock
+
+
+# The plant
+
+
+@contextmanager
+def _plant(folder: Path, name: str, switch: int | None, model: str) -> Iterator[Path]:
+    """The socket of the server that has this station's plant: the bench's, else one of its own."""
+    path = _served_by(folder, name)
+    if path is not None:
+        if switch is not None:
+            ask(path, {"do": "switch", "station": name, "position": switch})
+        yield path
+        return
+    path = folder / f"{name}.sock"
+    with _own_server(path, name, FACTORY_POSITION[model] if switch is None else switch):
+        yield path
+
+
+def _served_by(folder: Path, name: str) -> Path | None:
+    for path in folder.glob("*.sock"):
+        try:
+            stations = ask(path, {"do": "status"})["stations"]
+        except TimeoutError:
+            raise OSError(f"{path} does not answer: the process behind it stands still") from None
+        except OSError:  # left behind by one that was killed
+            continue
+        if any(station["station"] == name for station in stations):
+            return path
+    return None
+
+
+@contextmanager
+def _own_server(path: Path, name: str, switch: int) -> Iterator[None]:
+    """A plant in a process of its own, which ends when this one does, however it ends."""
+    with listen(path) as listener:
+        fd = listener.fileno()
+        arguments = [sys.executable, "-m", "hal.simulated.server", str(fd), name, str(switch)]
+        server = subprocess.Popen(arguments, stdin=subprocess.PIPE, pass_fds=[fd], process_group=0)
+    try:
+        yield
+    finally:
+        path.unlink(missing_ok=True)
+        server.communicate()

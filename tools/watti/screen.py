@@ -1,0 +1,116 @@
+"""What `bench` and `status` show: stations as rows, in a plain table, redrawn in place on a terminal."""
+
+import shutil
+import sys
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+Row = dict[str, Any]
+
+_IDLE: Mapping[str, Any] = {
+    "role": "none",
+    "limit_a": 0.0,
+    "reason": "idle",
+    "fault": "",
+    "why": "",
+    "bus": None,
+}
+_COLUMNS = (
+    ("station", "station", "<"),
+    ("role", "role", "<"),
+    ("switch", "switch", "<"),
+    ("state", "state", "<"),
+    ("offered_a", "offered", ">"),
+    ("drawn_a", "drawn", ">"),
+    ("limit_a", "limit", ">"),
+    ("contactor", "contactor", "<"),
+    ("reason", "reason", "<"),
+    ("fault", "fault", "<"),
+    ("note", "note", "<"),
+    ("vehicle", "vehicle", "<"),
+    ("pid", "pid", ">"),
+    ("missed", "missed", ">"),
+    ("crc_errors", "crc", ">"),
+)
+"""Key, heading and alignment; what matters least is cut off first where the terminal is narrow."""
+
+
+def row(status: Mapping[str, Any]) -> Row:
+    """A station as scripts get it, from what its server says: what happens as the plant has it, why as the
+    firmware has it."""
+    firmware = status["firmware"] or _IDLE
+    return {
+        "t_s": status["t_s"],
+        "station": status["station"],
+        "role": firmware["role"],
+        "switch": f"{status['switch']:X}",
+        "state": _state(status),
+        "offered_a": round(status["offered_a"], 1),
+        "drawn_a": round(status["drawn_a"], 2),
+        "limit_a": firmware["limit_a"],
+        "contactor": "closed" if status["closed"] else "open",
+        "reason": firmware["reason"],
+        "fault": firmware["fault"],
+        "why": firmware["why"],
+        "vehicle": status["vehicle"],
+        "pid": status["pid"],
+        "alive": status["alive"],
+        "bus": firmware["bus"],
+    }
+
+
+def _state(status: Mapping[str, Any]) -> str:
+    if status["pid"] is None:
+        return "off"
+    letter: str = status["letter"]
+    return letter if letter in "EF" else letter + ("2" if status["offered_a"] else "1")
+
+
+def table(rows: Sequence[Row], notes: Mapping[str, str]) -> list[str]:
+    """The lines of a table, and below it what takes a sentence. `notes`: what else to say, by station."""
+    cells = [_cells(entry, notes) for entry in rows]
+    heads = [head for _, head, _ in _COLUMNS]
+    widths = [max(map(len, column)) for column in zip(heads, *cells, strict=True)]
+    lines = [_line(entry, widths) for entry in (heads, *cells)]
+    lines.append(f"{sum(entry['drawn_a'] for entry in rows):.2f} A drawn together")
+    return lines + [f"{entry['station']}: {entry['why']}" for entry in rows if entry["why"]]
+
+
+def _cells(entry: Row, notes: Mapping[str, str]) -> list[str]:
+    bus = entry["bus"] or {"missed": None, "crc_errors": None}
+    measured = {key: f"{entry[key]:.1f}" for key in ("offered_a", "drawn_a", "limit_a")}
+    shown = {**entry, **bus, **measured, "note": notes.get(entry["station"]) or note(entry)}
+    return ["-" if shown[key] is None else str(shown[key]) for key, _, _ in _COLUMNS]
+
+
+def _line(cells: Sequence[str], widths: Sequence[int]) -> str:
+    padded = (
+        f"{cell:{align}{width}}" for cell, width, (_, _, align) in zip(cells, widths, _COLUMNS, strict=True)
+    )
+    return " ".join(padded).rstrip()
+
+
+def note(entry: Row) -> str:
+    """What is wrong with a station's process, in a word or two; empty when nothing is."""
+    if entry["pid"] is None:
+        return "no process"
+    return "" if entry["alive"] else "does not answer"
+
+
+class Screen:
+    """Lines that are written again and again at the same place. What stood above them stays."""
+
+    def __init__(self) -> None:
+        self._height = 0
+        self._size = shutil.get_terminal_size()
+
+    def draw(self, lines: Sequence[str]) -> None:
+        """Replace what was drawn last; what does not fit is cut off."""
+        size = shutil.get_terminal_size()
+        fitting = [line[: size.columns - 1] for line in lines[: size.lines - 1]]
+        above = f"\x1b[{self._height}A" if self._height else ""
+        if size != self._size:  # the terminal has wrapped what was drawn: nobody knows where it stands
+            above = "\x1b[H\x1b[2J"
+        self._size, self._height = size, len(fitting)
+        sys.stdout.write(above + "\r" + "".join(f"{line}\x1b[K\n" for line in fitting) + "\x1b[J")
+        sys.stdout.flush()
