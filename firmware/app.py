@@ -210,7 +210,7 @@ class App:
                 identity, station, bus, rivals, limit_da, setup.baud, setup.timing, self.health, self._rng, now
             )
         elif setting.role is Role.SECONDARY:
-            self.role = Secondary(identity, station, bus, self._plain, setup.baud, setup.timing, self.health, now)
+            self.role = Secondary(identity, station, bus, self._plain, setup.timing, self.health, now)
         else:
             self.role = None
         for code in _SWITCH_FAULTS:

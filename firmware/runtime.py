@@ -77,7 +77,8 @@ class Runtime:
     def turn(self, ready: Collection[int]) -> None:
         """Everything that is due or has come; `ready` are descriptors that can be read. The dead-man first:
         verbs of a process that stood still must not be uttered before it knows."""
-        self._hold()
+        if self._clock() >= self._refresh_at:
+            self._hold()
         self._sense(ready)
         self._listen(ready)
         now = self._clock()
@@ -90,20 +91,20 @@ class Runtime:
 
     def _hold(self) -> None:
         now = self._clock()
-        if now >= self._refresh_at:
-            self._refresh_at = now + REFRESH_S
-            if not self._board.dead_man.refresh():
-                self.node.on_outputs_dropped(now)
+        self._refresh_at = now + REFRESH_S
+        if not self._board.dead_man.refresh():
+            self.node.on_outputs_dropped(now)
 
     def _sense(self, ready: Collection[int]) -> None:
         now = self._clock()
         if now < self._sample_at and not any(fd in ready for fd in self._board.filenos()):
             return
         self._sample_at = now + self._board.sample_s
-        inputs = self._board.inputs()
-        if inputs != self._inputs:
-            self._inputs = inputs
-            self.node.on_inputs(inputs, now)
+        if self._board.inputs() == self._inputs:
+            return
+        self._hold()  # a pilot that the dead-man let go must not be taken for a fault
+        self._inputs = self._board.inputs()
+        self.node.on_inputs(self._inputs, self._clock())
 
     def _listen(self, ready: Collection[int]) -> None:
         bus = self._board.bus

@@ -67,7 +67,9 @@ class BusPort(Protocol):
     """Half-duplex RS-485 transmitter. What arrives is told to the firmware, not fetched by it."""
 
     def send(self, data: bytes) -> None:
-        """Queue one frame; the caller keeps the silence before it. A port that is gone drops it."""
+        """Send one frame after the silence of t3.5 since the last byte heard or sent, at once if that is over. The
+        caller has one frame on its way at a time. A port that is gone, or that hears something before the
+        silence is over, drops it."""
 
 
 class Store(Protocol):
@@ -103,6 +105,12 @@ class LiveBus(BusPort, Protocol):
 
     def receive(self) -> bytes:
         """What has arrived, never blocking; reopens a port that came back."""
+
+    def next_send(self) -> float:
+        """When the frame that waits for its silence may leave, s of the monotonic clock; inf = none waits."""
+
+    def flush(self) -> None:
+        """Send the frame that waits, if its silence is over."""
 
     @property
     def problem(self) -> str:

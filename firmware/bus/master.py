@@ -34,8 +34,9 @@ class Master(Generic[What]):
         return self._deadline if self.waiting is not None else self.clear_at
 
     def say(self, frame: bytes, what: What, answer_length: int, now: float) -> None:
-        """Send a request about `what` that `answer_length` bytes answer; 0 = nothing answers it."""
-        spoken = now + air_s(len(frame), self._baud)
+        """Send a request about `what` that `answer_length` bytes answer; 0 = nothing answers it. The port keeps the
+        silence before it."""
+        spoken = max(now, self.clear_at) + air_s(len(frame), self._baud)
         self.clear_at = spoken + self.silence_s
         self.waiting, self._garbled, self._answer_length = what, False, answer_length
         self._deadline = spoken + self.wait_s(answer_length)

@@ -107,7 +107,7 @@ class Primary:
 
     def next_wakeup(self) -> float:
         master = self._master
-        if master.waiting is None and not (self._polls or self._letters or self._search_until > -inf):
+        if master.waiting is None and not self._talks:
             due = max(min(self._cycle_at, self._recheck_at), master.clear_at)
         else:
             due = master.next_wakeup()
@@ -125,6 +125,11 @@ class Primary:
             self._ask(now)
         elif self.phase is not Phase.LISTENING or now >= self._cycle_at:
             self._speak(now)
+
+    @property
+    def _talks(self) -> bool:
+        """Whether there is more to say in this cycle: then it follows at once, the port keeps the silence."""
+        return bool(self._polls or self._letters) or self._search_until > -inf
 
     def close(self, now: float) -> None:
         """This role ends: the switch was turned. What is out runs off by itself within the release time."""
@@ -216,6 +221,8 @@ class Primary:
         """Bytes were heard; they always matter, as the line must be silent before the next word."""
         for frame in self._master.feed(data, now):
             self._on_frame(frame, now)
+        if self._master.waiting is None and self._talks:
+            self._speak(now)
         if self.phase in (Phase.LISTENING, Phase.YIELDED):
             self._cycle_at = max(self._cycle_at, now + self._timing.poll_s + _LISTEN_S)
         return True

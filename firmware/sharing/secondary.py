@@ -26,7 +26,7 @@ from firmware.bus.messages import (
     session_of,
 )
 from firmware.bus.plain import PlainModbus
-from firmware.bus.rtu import Splitter, silence_s
+from firmware.bus.rtu import Splitter
 from firmware.station import Station
 from firmware.timing import Timing
 from hal.api import BusPort
@@ -38,19 +38,18 @@ _NO_PRIMARY_S = 10.0  # without a primary for this long: shown as a fault
 
 
 class Secondary:
-    """The secondary's half of the group protocol; its answers leave one silence after the request."""
+    """The secondary's half of the group protocol."""
 
     role = "secondary"
     over = False
 
     def __init__(
-        self, identity: Identity, station: Station, port: BusPort, plain: PlainModbus, baud: int, timing: Timing, health: BusHealth, now: float
+        self, identity: Identity, station: Station, port: BusPort, plain: PlainModbus, timing: Timing, health: BusHealth, now: float
     ) -> None:
         self._identity = identity
         self._station = station
         self._port = port
         self._plain = plain
-        self._silence_s = silence_s(baud)
         self._timing = timing
         self._health = health
         self._splitter = Splitter(health)
@@ -62,8 +61,6 @@ class Secondary:
         """When what is so now ends: a membership without polls, a refusal, being alone without showing it."""
         self._refused = ""
         """Fault code of why the primary did not take this station."""
-        self._answer: tuple[float, Poll | bytes] | None = None
-        """What to send, and when."""
         self._said = b""
         """The last answer sent, to know its echo."""
         self.limit_da = 0
@@ -86,11 +83,9 @@ class Secondary:
     # Time
 
     def next_wakeup(self) -> float:
-        return self._lapses_at if self._answer is None else min(self._answer[0], self._lapses_at)
+        return self._lapses_at
 
     def step(self, now: float) -> None:
-        if self._answer is not None and now >= self._answer[0]:
-            self._send(now)
         if now >= self._lapses_at:
             self._lapse(now)
 
@@ -114,77 +109,65 @@ class Secondary:
 
     def on_bytes(self, data: bytes, now: float) -> bool:
         """Bytes were heard. Whether any of it concerns this station."""
-        concerned = self._answer is not None
-        if not concerned and self._splitter.is_foreign(data, self._address):
+        if self._splitter.is_foreign(data, self._address):
             return False
-        self._answer = None  # somebody talks: the answer would come too late, and into another frame
+        concerned, answer = False, b""
         for frame in self._splitter.feed(data):
-            self._answer = None
+            answer = b""
             if frame[0] == self._address and frame != self._said:
                 concerned = True
-                self._on_frame(frame, now)
+                answer = self._on_frame(frame, now)
+        if answer and not self._splitter.pending:  # else somebody has talked since: it would come too late
+            self._said = answer
+            self._port.send(answer)
         return concerned
 
-    def _on_frame(self, frame: bytes, now: float) -> None:
+    def _on_frame(self, frame: bytes, now: float) -> bytes:
+        """Act on a frame to this station; the frame that answers it, if any."""
         if frame[1] == ENROL:
             message = decode_enrolment(frame)
-            if message is not None:
-                self._on_enrolment(message, now)
-        elif is_poll(frame):
+            answer = None if message is None else self._on_enrolment(message, now)
+            return b"" if answer is None else encode_enrolment(self._address, answer)
+        if is_poll(frame):
             poll = decode_poll(frame)
-            if poll is not None:
-                self._on_poll(poll, now)
-        else:
-            answer = self._plain.answer(frame)
-            if answer:
-                self._answer = (now + self._silence_s, answer)
+            return b"" if poll is None else self._on_poll(poll, now)
+        return self._plain.answer(frame)
 
-    def _on_poll(self, poll: Poll, now: float) -> None:
+    def _on_poll(self, poll: Poll, now: float) -> bytes:
         if poll.session != self._session or poll.serial != self._primary:
             self._health.intruders += 1
-            return
+            return b""
         self._lapses_at = now + self._timing.lease_s
         if self._station.take(poll.grant, now):
             self.limit_da = poll.grant.limit_da
             if not self._station.group_ready:
                 self._station.group_ready = poll.grant.reason is not Reason.QUIET_START
-        self._answer = (now + self._silence_s, poll)
+        return encode_status(self._address, self._session, self._station.report(now))
 
-    def _on_enrolment(self, message: Enrolment, now: float) -> None:
+    def _on_enrolment(self, message: Enrolment, now: float) -> Enrolment | None:
+        """Act on a message; the one that answers it, if any."""
         if isinstance(message, Refuse) and message.serial == self._identity.serial:
             self._on_refuse(message, now)
         elif isinstance(message, AreYouSecondary) and message.serial == self._identity.serial:
-            self._answer_with(Here(self._identity), now)
+            return Here(self._identity)
         elif self._refused:
-            return
-        elif isinstance(message, Probe):
-            if self._identity.serial & ((1 << message.low_bits) - 1) == message.bits:
-                self._answer_with(Here(self._identity), now)
+            return None
+        elif isinstance(message, Probe) and self._identity.serial & ((1 << message.low_bits) - 1) == message.bits:
+            return Here(self._identity)
         elif isinstance(message, Assign) and message.station == self._identity:
-            self._join(message, now)
-
-    def _answer_with(self, message: Enrolment, now: float) -> None:
-        self._answer = (now + self._silence_s, encode_enrolment(self._address, message))
-
-    def _send(self, now: float) -> None:
-        assert self._answer is not None
-        answer, self._answer = self._answer[1], None
-        if isinstance(answer, Poll):
-            status = self._station.report(now)
-            answer = encode_status(self._address, self._session, status)
-        self._said = answer
-        self._port.send(answer)
+            return self._join(message, now)
+        return None
 
     # Joining and leaving
 
-    def _join(self, assign: Assign, now: float) -> None:
+    def _join(self, assign: Assign, now: float) -> Assigned:
         self._session = session_of(assign.primary, self._identity, assign.counter)
         self._primary = assign.primary.serial
         self._address = assign.address
         self._lapses_at = now + _FIRST_POLL_S
         self._station.end_fault("no_primary", now)
         self._station.join(now)
-        self._answer_with(Assigned(self._identity, self._session), now)
+        return Assigned(self._identity, self._session)
 
     def _leave(self, now: float) -> None:
         """Nothing heard from the primary for a lease: the address is given back."""

@@ -10,11 +10,13 @@ import os
 import select
 import termios
 from collections.abc import Callable, Sequence
+from math import inf
 from pathlib import Path
 
 import serial
 
 RETRY_S = 1.0
+_CHARACTER_BITS = 11  # 8E1 with start bit
 READ_BYTES = 4096  # all that a tty buffers
 PTY_MAJORS = range(136, 144)  # Linux, devices.txt
 
@@ -33,11 +35,15 @@ _PROBLEMS = {
 class SerialPort:
     """A `LiveBus` on one serial device, 8E1 (8N1 on a pty, which has no parity bit), held exclusively.
 
-    `clock` gives monotonic seconds and only paces the attempts to open.
+    `clock` gives monotonic seconds: it paces the attempts to open and the silence before a frame.
     """
 
     def __init__(self, path: Path, baud: int, clock: Callable[[], float]) -> None:
         self.dropped_frames = 0
+        self._silence_s = 3.5 * _CHARACTER_BITS / baud if baud <= 19200 else 0.00175
+        self._clear_at = -inf
+        """When the line has been silent for t3.5."""
+        self._held = b""
         self._path = path
         self._baud = baud
         self._clock = clock
@@ -61,7 +67,24 @@ class SerialPort:
         return [] if self._serial is None else [self._serial.fileno()]
 
     def send(self, data: bytes) -> None:
-        """Queue one frame. What the kernel does not take at once is dropped and counted."""
+        """Send one frame, or hold it until the line has been silent for t3.5."""
+        if self._clock() < self._clear_at:
+            self.dropped_frames += bool(self._held)
+            self._held = data
+        else:
+            self._write(data)
+
+    def next_send(self) -> float:
+        return self._clear_at if self._held else inf
+
+    def flush(self) -> None:
+        if self._held and self._clock() >= self._clear_at:
+            held, self._held = self._held, b""
+            self._write(held)
+
+    def _write(self, data: bytes) -> None:
+        """What the kernel does not take at once is dropped and counted."""
+        self._clear_at = self._clock() + len(data) * _CHARACTER_BITS / self._baud + self._silence_s
         written = 0
         if self._serial is not None:
             try:
@@ -78,7 +101,12 @@ class SerialPort:
             if self._clock() < self._retry_at:
                 return b""
             self._open()
-        return self._read()
+        data = self._read()
+        if data:
+            self._clear_at = self._clock() + self._silence_s
+            self.dropped_frames += bool(self._held)
+            self._held = b""
+        return data
 
     def close(self) -> None:
         """Release the device."""

@@ -12,7 +12,7 @@ from typing import Any
 from hal.api import BoardGone, Inputs, LiveBus, PilotReading, Store
 from hal.simulated.channel import Channel
 
-ANSWER_S = 5.0
+ANSWER_S = 3.0
 """A server that lives answers within milliseconds; one that has been stopped never does."""
 
 

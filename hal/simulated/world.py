@@ -31,7 +31,7 @@ class Boot(NamedTuple):
 class Slot:
     """One station of the world: its plant, its clock, its process."""
 
-    __slots__ = ("board", "boots", "buffered", "node", "offset", "plant", "rate", "stalled", "store", "wake")
+    __slots__ = ("board", "boots", "buffered", "heard_at", "node", "offset", "plant", "rate", "stalled", "store", "wake")
 
     def __init__(self, plant: Plant, index: int, drift_ppm: float) -> None:
         self.plant = plant
@@ -42,6 +42,8 @@ class Slot:
         self.boots = 0
         self.stalled = False
         self.buffered = b""
+        self.heard_at = -inf
+        """When the last byte arrived at its port, true time."""
         self.wake = inf
         """The node's next wakeup by its own clock."""
 
@@ -59,14 +61,18 @@ class _Port:
         self._index = index
 
     def send(self, data: bytes) -> None:
-        self._world.line.send(self._index, data, self._world.now)
+        world, index = self._world, self._index
+        quiet_since = max(world.slots[index].heard_at, world.line.busy_until(index))
+        world.line.send(index, data, max(world.now, quiet_since + world.silence_s))
 
 
 class World:
     """Stations, their line and their time. `boot` starts the firmware of one station."""
 
-    def __init__(self, seed: int, baud: int, boot: Callable[[Boot], Node]) -> None:
+    def __init__(self, seed: int, baud: int, silence_s: float, boot: Callable[[Boot], Node]) -> None:
+        """`silence_s`: t3.5, which every transmitter keeps before it sends."""
         self.now = 0.0
+        self.silence_s = silence_s
         self.line = Line(baud, random.Random(f"{seed}/line"), self._deliver)
         self.slots: list[Slot] = []
         self.observe: Callable[[int], None] = lambda station: None
@@ -185,13 +191,14 @@ class World:
 
     def _deliver(self, index: int, data: bytes, now: float) -> None:
         slot = self.slots[index]
+        slot.heard_at = now
         node = slot.node
         if slot.stalled:
             slot.buffered += data
         elif node is not None:
             node.on_bytes(data, slot.offset + now * slot.rate)
-            if node.next_wakeup() != slot.wake:  # anything it understood sets a timer, soon to be seen
-                self._plan(index)
+            if node.next_wakeup() != slot.wake:  # anything it understood sets a timer
+                self.refresh(index)
 
     def _on_inputs(self, index: int, inputs: Inputs) -> None:
         slot = self.slots[index]

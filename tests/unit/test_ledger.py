@@ -1,7 +1,7 @@
 """The promise of sharing, under everything that a bus, a clock and a process can do to it.
 
-Real stations, leases, group and ledger. The line loses, delays, repeats and reorders, clocks drift, processes stall
-and start anew, and every vehicle may draw all that it was offered within the last R.
+Real stations, leases, group and ledger. The line loses, delays, repeats and reorders; clocks drift; processes
+stall and start anew; every vehicle may draw all that it was offered within the last R.
 """
 
 from collections.abc import Callable
@@ -43,7 +43,7 @@ POSITIONS_DA = (60, 160, 320, 480)
 
 
 class WorstCar:
-    """An outlet, its vehicle, and the board between: in true time, drawing the most it was offered within R."""
+    """An outlet, its vehicle, and their board, in true time; it may draw the most it was offered within R."""
 
     bus: BusPort
     store: Store
@@ -454,18 +454,66 @@ def test_the_circuit_of_this_file_does_share() -> None:
     assert [process.car.possible_da() for process in circuit.all] == [0, 240, 240, 0]
 
 
-@pytest.mark.parametrize("rate", [1.0, 1.01])
-def test_a_fast_clock_does_not_cut_the_reaction_time_short(rate: float) -> None:
-    """The meter agrees at once with a vehicle that has yet to start, so that R alone protects."""
+def pair(own_da: int, other_da: int, part: float = 1.0, rate: float = 1.0) -> Circuit:
+    """A primary and one secondary at 48 A that have long been granted this."""
     circuit = Circuit([rate, 1.0], 0, 480)
     for process in circuit.all:
-        process.car.letter, process.car.part = "C", 0.0
+        process.car.letter, process.car.part = "C", part
         process.look(0.0)
-    circuit.wanted = {0: 60, 1: 420}
-    circuit.run(30.0, circuit.check)
+    circuit.wanted = {0: own_da, 1: other_da}
+    circuit.run(TIMING.release_s + 20.0, circuit.check)
+    assert [process.car.possible_da() for process in circuit.all] == [own_da, other_da]
+    return circuit
+
+
+@pytest.mark.parametrize("rate", [0.99, 1.0, 1.01])
+def test_amps_change_sides_after_r_by_any_clock(rate: float) -> None:
+    """The meter agrees at once with a vehicle that has yet to start: R alone protects."""
+    circuit = pair(60, 420, part=0.0, rate=rate)
     circuit.wanted = {0: 420, 1: 60}
-    circuit.run(10.0, circuit.check)
-    assert [process.station.offered_da for process in circuit.all] == [420, 60]
+    circuit.run(TIMING.reaction_s + 1.5, circuit.check)
+    assert circuit.primary.station.offered_da == 420
+
+
+def test_a_raise_that_was_followed_by_a_cut_before_any_report_is_not_forgotten() -> None:
+    circuit = pair(60, 60)
+    circuit.lines[1].lost_up = 1.0
+    circuit.wanted[1] = 420
+    circuit.run(TIMING.poll_s, circuit.check)
+    assert circuit.all[1].car.possible_da() == 420
+    circuit.lines[1].lost_up = 0.0
+    circuit.wanted = {0: 420, 1: 60}
+    circuit.run(TIMING.reaction_s + 1.5, circuit.check)
+    assert circuit.primary.station.offered_da == 420
+
+
+@pytest.mark.parametrize("lost", [(1.0, 1.0), (1.0, 0.0), (0.0, 1.0)])
+def test_a_lost_members_amps_come_back_after_the_release_time(lost: tuple[float, float]) -> None:
+    circuit = pair(60, 420)
+    circuit.lines[1].lost_down, circuit.lines[1].lost_up = lost
+    circuit.wanted[0] = 480
+    circuit.run(TIMING.release_s + TIMING.lease_s + 1.0, circuit.check)
+    assert [process.car.possible_da() for process in circuit.all] == [480, 0]
+
+
+def test_a_stalled_member_holds_nothing_that_is_given_away() -> None:
+    circuit = pair(60, 420)
+    circuit.all[1].stall(4.9, circuit.now)
+    circuit.lines[1].lost_down = circuit.lines[1].lost_up = 1.0
+    circuit.wanted[0] = 480
+    circuit.run(TIMING.release_s + 1.0, circuit.check)
+    assert [process.car.possible_da() for process in circuit.all] == [480, 0]
+
+
+def test_a_new_primary_gives_nothing_that_the_old_one_may_have_given() -> None:
+    circuit = pair(60, 420)
+    circuit.lines[1].lost_down = circuit.lines[1].lost_up = 1.0
+    circuit.wanted[0] = 480
+    circuit.start_primary(480)
+    circuit.run(TIMING.release_s - 0.5, circuit.check)
+    assert circuit.primary.station.offered_da == 0
+    circuit.run(2.0, circuit.check)
+    assert [process.station.offered_da for process in circuit.all] == [480, 0]
 
 
 # Rows by themselves

@@ -10,7 +10,7 @@ import sys
 import time
 from argparse import Namespace
 from collections.abc import Sequence
-from contextlib import ExitStack
+from contextlib import ExitStack, suppress
 from math import inf
 from pathlib import Path
 from select import select
@@ -22,7 +22,7 @@ from firmware.runtime import Signals
 from hal.simulated.plant import Plant
 from hal.simulated.ptys import PtyLine
 from hal.simulated.server import PlantServer, listen
-from watti.run import hold_name
+from watti.names import held
 from watti.screen import Row, Screen, row, table
 from watti.where import bench_dir
 
@@ -56,14 +56,11 @@ def _plants(names: Sequence[str], switches: Sequence[int]) -> dict[str, Plant]:
 
 
 def _clear(folder: Path, names: Sequence[str]) -> None:
-    """These stations are new: they remember nothing. OSError where one of these names is in use."""
+    """These stations are new: they remember nothing. Raises `NameTaken`."""
     for part in ("state", "log", "stations"):
         (folder / part).mkdir(exist_ok=True)
     for name in names:
-        lock = hold_name(folder, name)
-        if lock is None:
-            raise OSError(f"a station named {name} runs already in {folder}")
-        with lock:
+        with held(folder, name):
             (folder / "state" / f"{name}.json").unlink(missing_ok=True)
 
 
@@ -82,7 +79,7 @@ class Bench:
         self._ended: dict[str, str] = {}
         """How the process of a station has ended, by its name."""
         self._shown: dict[str, Row] = {}
-        self._draw_at = time.monotonic()
+        self._began = self._draw_at = time.monotonic()
 
     def start(self, names: Sequence[str], args: Namespace) -> None:
         """One process for each station, and the lines that say where everything is."""
@@ -130,6 +127,9 @@ class Bench:
                 process.wait()
         for name in self._processes:
             (self._folder / "stations" / f"{name}.toml").unlink(missing_ok=True)
+        for part in ("stations", "state"):
+            with suppress(OSError):  # a record of a station, or what somebody else keeps there
+                (self._folder / part).rmdir()
 
     # Stations
 
@@ -186,13 +186,15 @@ class Bench:
         """Say what is new about a station, where there is no screen to see it on."""
         name = entry["station"]
         before, self._shown[name] = self._shown.get(name), entry
-        for key in ("role", "fault", "alive"):
-            if before is not None and entry[key] != before[key]:
+        if before is None or entry["pid"] is None:
+            return
+        for key in ("alive", "role", "fault"):
+            if entry[key] != before[key]:
                 self._event(name, self._words(key, entry[key]))
 
     def _event(self, name: str, what: str) -> None:
         if self._screen is None:
-            print(f"{name}: {what}", flush=True)
+            print(f"{time.monotonic() - self._began:8.1f} s  {name}: {what}", flush=True)
 
     @staticmethod
     def _words(key: str, value: Any) -> str:

@@ -1,6 +1,5 @@
 """`watti run`: the firmware of one station, on the board that its configuration names."""
 
-import fcntl
 import os
 import random
 import subprocess
@@ -11,7 +10,7 @@ from collections.abc import Iterator, Mapping
 from contextlib import ExitStack, contextmanager
 from pathlib import Path
 from signal import SIGINT
-from typing import Any, TextIO
+from typing import Any
 
 from firmware.app import App, Setup
 from firmware.config import MODELS, ConfigError, StationConfig, load_station
@@ -24,6 +23,7 @@ from hal.serial.port import SerialPort
 from hal.simulated.remote import RemoteBoard, ask
 from hal.simulated.server import listen
 from hal.store import FileStore
+from watti.names import first_free, held
 from watti.scenario import CONFIGS, StationSpec
 from watti.simulate import serial_of
 from watti.where import bench_dir
@@ -43,7 +43,8 @@ def run(args: Namespace) -> int:
     signals = Signals()
     folder = bench_dir(args.dir)
     with ExitStack() as stack:
-        name = stack.enter_context(_claimed(folder, args.name or config.name))
+        wanted = args.name or config.name
+        name = stack.enter_context(held(folder, wanted) if wanted else first_free(folder))
         serial = serial_of(StationSpec(name, config.model, config.serial, 0, True, 0.0))
         setup = Setup(serial, config.model, MODELS[config.model], config.baud, timing, chart)
         path = stack.enter_context(_plant(folder, name, args.switch, config.model))
@@ -144,37 +145,6 @@ def described(app: App) -> dict[str, Any]:
         "why": app.why,
         "bus": bus,
     }
-
-
-# One name, one process
-
-
-@contextmanager
-def _claimed(folder: Path, wanted: str | None) -> Iterator[str]:
-    """Hold a station's name in a folder: the one wanted, else the first free of s1, s2, ..."""
-    (folder / "state").mkdir(parents=True, exist_ok=True)
-    number = 1
-    while True:
-        name = wanted or f"s{number}"
-        lock = hold_name(folder, name)
-        if lock is not None:
-            break
-        if wanted:
-            raise OSError(f"a station named {name} runs already in {folder}")
-        number += 1
-    with lock:
-        yield name
-
-
-def hold_name(folder: Path, name: str) -> TextIO | None:
-    """The lock of a station's name, None when it is taken. The kernel lets it go however the process ends."""
-    lock = (folder / "state" / f"{name}.lock").open("a")
-    try:
-        fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
-    except BlockingIOError:
-        lock.close()
-        return None
-    return lock
 
 
 # The plant

@@ -11,6 +11,7 @@ from pathlib import Path
 from typing import Any, NamedTuple, TextIO, cast
 
 from firmware.app import App, Setup
+from firmware.bus.rtu import silence_s
 from firmware.config import MODELS
 from firmware.rotary import Chart
 from firmware.timing import Timing
@@ -81,7 +82,7 @@ class Simulation:
         """(until, limit) of limits that were turned down and still bind."""
         self.peak_a = 0.0
         self.violations: list[dict[str, float]] = []
-        self.world = World(seed, scenario.baud, self._boot)
+        self.world = World(seed, scenario.baud, silence_s(scenario.baud), self._boot)
         self.world.observe = self._observe
         if self._writer is not None:
             self._writer.writerow(COLUMNS)
