@@ -3,6 +3,7 @@
 `App` is the node that every world runs: it is told the time and what happened, and never looks for either.
 """
 
+import math
 from dataclasses import dataclass
 from math import inf
 from random import Random
@@ -10,7 +11,7 @@ from typing import NamedTuple
 
 from firmware import __version__
 from firmware.bus.health import BusHealth
-from firmware.bus.messages import Identity, Reason
+from firmware.bus.messages import NO_CURRENT, Identity, Reason
 from firmware.bus.plain import PlainModbus
 from firmware.bus.registers import MAP_VERSION, pack
 from firmware.protection import NUMBER
@@ -172,7 +173,7 @@ class App:
                 state[0] << 8 | state[1],
                 view.closed,
                 view.offered_da,
-                0xFFFF if amps != amps else round(amps * 10),
+                NO_CURRENT if math.isnan(amps) else round(amps * 10),
                 view.limit_da,
                 view.reason,
                 NUMBER.get(view.fault, 0),
@@ -207,7 +208,16 @@ class App:
         if setting.role is Role.PRIMARY:
             limit_da = (setting.limit_a or 0) * 10
             self.role = Primary(
-                identity, station, bus, rivals, limit_da, setup.baud, setup.timing, self.health, self._rng, now
+                identity,
+                station,
+                bus,
+                rivals,
+                limit_da,
+                setup.baud,
+                setup.timing,
+                self.health,
+                self._rng,
+                now,
             )
         elif setting.role is Role.SECONDARY:
             self.role = Secondary(identity, station, bus, self._plain, setup.timing, self.health, now)

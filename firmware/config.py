@@ -98,9 +98,7 @@ def _shown(value: object) -> str:
         case int() if value.bit_length() > 64:
             return "a huge integer"
         case str():
-            return json.dumps(
-                value if len(value) <= 40 else value[:40] + "...", ensure_ascii=not value.isprintable()
-            )
+            return json.dumps(value if len(value) <= 40 else value[:40] + "...", ensure_ascii=not value.isprintable())
         case dict():
             return "a table"
         case list():

@@ -34,20 +34,45 @@ class Fault(NamedTuple):
 
 
 FAULTS = (
-    Fault("contactor_stuck", Severity.DISABLED, Clears.RESTART, "The contactor did not open: switch off the breaker."),
-    Fault("switch_unsupported", Severity.DISABLED, Clears.CAUSE, "The rotary switch is above this model's rating."),
+    Fault(
+        "contactor_stuck",
+        Severity.DISABLED,
+        Clears.RESTART,
+        "The contactor did not open: switch off the breaker.",
+    ),
+    Fault(
+        "switch_unsupported",
+        Severity.DISABLED,
+        Clears.CAUSE,
+        "The rotary switch is above this model's rating.",
+    ),
     Fault("switch_unreadable", Severity.STOP, Clears.CAUSE, "The rotary switch stands between two positions."),
     Fault("pilot_short", Severity.STOP, Clears.PAUSE, "The control pilot reads 0 V: shorted or disconnected."),
-    Fault("diode", Severity.STOP, Clears.PAUSE, "The vehicle's pilot diode is missing: the low side is above -10 V."),
+    Fault(
+        "diode",
+        Severity.STOP,
+        Clears.PAUSE,
+        "The vehicle's pilot diode is missing: the low side is above -10 V.",
+    ),
     Fault("pilot_range", Severity.STOP, Clears.PAUSE, "The control pilot is outside every window."),
     Fault("overdraw", Severity.STOP, Clears.UNPLUG, "The vehicle drew more than it was offered for 7 s."),
     Fault("contactor_open", Severity.STOP, Clears.PAUSE, "The contactor did not close."),
     Fault("meter", Severity.STOP, Clears.PAUSE, "The meter does not answer."),
-    Fault("duplicate_serial", Severity.GROUP, Clears.CAUSE, "Another station of the group has this serial number."),
+    Fault(
+        "duplicate_serial",
+        Severity.GROUP,
+        Clears.CAUSE,
+        "Another station of the group has this serial number.",
+    ),
     Fault("more_than_one_primary", Severity.GROUP, Clears.CAUSE, "Two stations of this circuit are set to amps."),
     Fault("group_full", Severity.GROUP, Clears.CAUSE, "The group has four secondaries already."),
     Fault("bus_port", Severity.GROUP, Clears.CAUSE, "The RS-485 port is not there."),
-    Fault("no_primary", Severity.GROUP, Clears.CAUSE, "No station of this circuit is set to amps, or none is heard."),
+    Fault(
+        "no_primary",
+        Severity.GROUP,
+        Clears.CAUSE,
+        "No station of this circuit is set to amps, or none is heard.",
+    ),
 )
 """Most severe first: the first one present is the one shown."""
 

@@ -202,7 +202,11 @@ class Station:
 
     def _see(self, seen: str, now: float) -> None:
         """The filter believes something new."""
-        for cause, code in ((pilot.SHORT, "pilot_short"), (pilot.DIODE, "diode"), (pilot.RANGE, "pilot_range")):
+        for cause, code in (
+            (pilot.SHORT, "pilot_short"),
+            (pilot.DIODE, "diode"),
+            (pilot.RANGE, "pilot_range"),
+        ):
             present = seen == cause or (cause == pilot.RANGE and seen == pilot.STATION_FAULT and self.state != "F")
             if present:
                 self._faults[code] = inf
@@ -315,10 +319,13 @@ class Station:
             self._commanded, self._commanded_at, self._confirmed = True, now, False
             self._board.contactor.close()
             self._due(now + _FEEDBACK_CLOSE_S, now)
-        elif self.closed and self._due(self._commanded_at + _FEEDBACK_OPEN_S, now):
-            if "contactor_stuck" not in self._faults:
-                self._faults["contactor_stuck"] = inf
-                self._drive_pilot(now)
+        elif (
+            self.closed
+            and self._due(self._commanded_at + _FEEDBACK_OPEN_S, now)
+            and "contactor_stuck" not in self._faults
+        ):
+            self._faults["contactor_stuck"] = inf
+            self._drive_pilot(now)
 
     def _must_open(self, now: float) -> bool:
         if self.state[0] not in "CD" or self.blocked:

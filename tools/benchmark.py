@@ -24,7 +24,11 @@ SETTLED_S = 60.0
 
 
 def scenario(
-    duration_s: float, events: list[Event], baud: int = 19200, serials: list[int] | None = None, switches: str = "BFFFF"
+    duration_s: float,
+    events: list[Event],
+    baud: int = 19200,
+    serials: list[int] | None = None,
+    switches: str = "BFFFF",
 ) -> Scenario:
     """Five stations, s1 the primary."""
     stations = tuple(
@@ -131,18 +135,24 @@ def main() -> int:
         simulation.run()
         bus = simulation.result(1.0)["bus"]
         ratio = bus["cycle_s_p50"] / bus["cycle_limit_s"]
-        print(f"bus cycle at {baud:6}: {bus['cycle_s_p50'] * 1e3:6.1f} ms, limit "
-              f"{bus['cycle_limit_s'] * 1e3:6.1f} ms, ratio {ratio:.3f}")
+        print(
+            f"bus cycle at {baud:6}: {bus['cycle_s_p50'] * 1e3:6.1f} ms, limit "
+            f"{bus['cycle_limit_s'] * 1e3:6.1f} ms, ratio {ratio:.3f}"
+        )
     for baud in (9600, 19200, 115200):
         print(f"unplug -> freed amps offered, {baud:6}: {quantiles(freed(baud, n))}")
-        print(f"plug-in, circuit full -> offer, {baud:6}: {quantiles(joined(baud, n))}  "
-              f"(R + 1 = {TIMING.reaction_s + 1:g})")
+        print(
+            f"plug-in, circuit full -> offer, {baud:6}: {quantiles(joined(baud, n))}  "
+            f"(R + 1 = {TIMING.reaction_s + 1:g})"
+        )
     for do, args in (("power_off", {}), ("bus_cut", {"direction": "both"}), ("stall", {"for_s": 30.0})):
         print(f"member lost by {do:9} -> its amps offered: {quantiles(lost(do, dict(args), n))}")
     print(f"enrolment of four, random serials:      {quantiles(enrolment(seeds, False))}")
     print(f"enrolment of four, consecutive serials: {quantiles(enrolment(seeds, True))}")
-    print(f"virtual time, quiet: {speed(plugs(5), hours):.0f} x, busy (a car comes or goes every 30 s): "
-          f"{speed(busy(hours), hours):.0f} x real time")
+    print(
+        f"virtual time, quiet: {speed(plugs(5), hours):.0f} x, busy (a car comes or goes every 30 s): "
+        f"{speed(busy(hours), hours):.0f} x real time"
+    )
     return 0
 
 

@@ -10,7 +10,7 @@ frame that noise has made, or that belongs to another life of either end, does n
 import struct
 from enum import IntEnum
 from hashlib import blake2s
-from typing import NamedTuple
+from typing import Any, NamedTuple
 from zlib import crc32
 
 from firmware.bus.rtu import frame
@@ -164,9 +164,7 @@ def session_of(primary: Identity, station: Identity, counter: int) -> int:
 
 def encode_poll(address: int, serial: int, session: int, grant: Grant) -> bytes:
     number, question, amps, lease, limit, reason = grant
-    payload = _GRANT.pack(
-        serial >> 32, serial & 0xFFFFFFFF, session, number, question, amps, lease, limit, reason
-    )
+    payload = _GRANT.pack(serial >> 32, serial & 0xFFFFFFFF, session, number, question, amps, lease, limit, reason)
     return frame(bytes((address,)) + _POLL_KEY + payload + _CHECK.pack(crc32(payload, session)))
 
 
@@ -210,22 +208,15 @@ def decode_status(data: bytes, session: int) -> Status | None:
     return Status(*_STATUS.unpack(payload)[:-1])
 
 
-def _identity(values: tuple[int, ...]) -> Identity:
-    return Identity(values[0] << 32 | values[1], values[2])
-
-
-def _split(serial: int) -> tuple[int, int]:
-    return serial >> 32, serial & 0xFFFFFFFF
-
-
 _SUBCODES: dict[type, tuple[int, struct.Struct]] = {
-    Probe: (1, struct.Struct(">HIIHIBB")),
-    Here: (2, struct.Struct(">HII")),
-    Assign: (3, struct.Struct(">HIIHIIIB")),
-    Assigned: (4, struct.Struct(">HIII")),
-    Refuse: (5, struct.Struct(">HIIHIB")),
-    AreYouSecondary: (6, struct.Struct(">HIIHI")),
+    Probe: (1, struct.Struct(">6sI6sB?")),
+    Here: (2, struct.Struct(">6sI")),
+    Assign: (3, struct.Struct(">6sI6sIIB")),
+    Assigned: (4, struct.Struct(">6sII")),
+    Refuse: (5, struct.Struct(">6sI6sB")),
+    AreYouSecondary: (6, struct.Struct(">6sI6s")),
 }
+"""Subcode and layout of each message; serial numbers are six bytes."""
 _BY_SUBCODE = {subcode: (kind, layout) for kind, (subcode, layout) in _SUBCODES.items()}
 
 
@@ -236,18 +227,30 @@ def enrolment_length(kind: type) -> int:
 
 def encode_enrolment(address: int, message: Enrolment) -> bytes:
     """[address, 0x41, subcode, length, fields, CRC-32, CRC-16]."""
-    fields: list[int] = []
-    for name, value in zip(message._fields, message, strict=True):
-        if isinstance(value, Identity):
-            fields += (*_split(value.serial), value.nonce)
-        elif name in ("serial", "bits"):
-            fields += _split(value)
-        else:
-            fields.append(value)
     subcode, layout = _SUBCODES[type(message)]
-    payload = layout.pack(*fields)
+    payload = layout.pack(*_fields(message))
     body = bytes((address, ENROL, subcode, len(payload) + _CHECK.size)) + payload
     return frame(body + _CHECK.pack(crc32(payload, PROTOCOL)))
+
+
+def _six(serial: int) -> bytes:
+    return serial.to_bytes(6, "big")
+
+
+def _fields(message: Enrolment) -> tuple[bytes | int, ...]:
+    match message:
+        case Probe(primary, bits, low_bits, sits):
+            return (_six(primary.serial), primary.nonce, _six(bits), low_bits, sits)
+        case Here(station):
+            return (_six(station.serial), station.nonce)
+        case Assign(primary, station, counter, address):
+            return (_six(primary.serial), primary.nonce, _six(station.serial), station.nonce, counter, address)
+        case Assigned(station, session):
+            return (_six(station.serial), station.nonce, session)
+        case Refuse(primary, serial, why):
+            return (_six(primary.serial), primary.nonce, _six(serial), why)
+        case AreYouSecondary(primary, serial):
+            return (_six(primary.serial), primary.nonce, _six(serial))
 
 
 def decode_enrolment(data: bytes) -> Enrolment | None:
@@ -258,19 +261,24 @@ def decode_enrolment(data: bytes) -> Enrolment | None:
     payload = data[4:-6]
     if len(payload) != layout.size or crc32(payload, PROTOCOL) != int.from_bytes(data[-6:-2], "big"):
         return None
-    return _build(kind, layout.unpack(payload))
+    serial, nonce, *rest = layout.unpack(payload)
+    return _message(kind, Identity(_number(serial), nonce), rest)
 
 
-def _build(kind: type, v: tuple[int, ...]) -> Enrolment:
-    one = _identity(v[:3])
+def _number(six: bytes) -> int:
+    return int.from_bytes(six, "big")
+
+
+def _message(kind: type, sender: Identity, rest: list[Any]) -> Enrolment:
+    """`rest`: the fields after the identity that every message begins with."""
     if kind is Probe:
-        return Probe(one, v[3] << 32 | v[4], v[5], bool(v[6]))
+        return Probe(sender, _number(rest[0]), rest[1], rest[2])
     if kind is Here:
-        return Here(one)
+        return Here(sender)
     if kind is Assign:
-        return Assign(one, _identity(v[3:6]), v[6], v[7])
+        return Assign(sender, Identity(_number(rest[0]), rest[1]), rest[2], rest[3])
     if kind is Assigned:
-        return Assigned(one, v[3])
+        return Assigned(sender, rest[0])
     if kind is Refuse:
-        return Refuse(one, v[3] << 32 | v[4], v[5])
-    return AreYouSecondary(one, v[3] << 32 | v[4])
+        return Refuse(sender, _number(rest[0]), rest[1])
+    return AreYouSecondary(sender, _number(rest[0]))

@@ -22,7 +22,18 @@ _NOTHING_DA = 10  # below this a vehicle counts as not charging
 class Demand:
     """The floor and the cap of one vehicle."""
 
-    __slots__ = ("_drawn", "_fresh", "_idle_until", "_offered", "_ratio", "_reaction_s", "_shown", "_since", "cap_da", "floor_da")
+    __slots__ = (
+        "_drawn",
+        "_fresh",
+        "_idle_until",
+        "_offered",
+        "_ratio",
+        "_reaction_s",
+        "_shown",
+        "_since",
+        "cap_da",
+        "floor_da",
+    )
 
     def __init__(self, timing: Timing) -> None:
         self._reaction_s = timing.reaction_s

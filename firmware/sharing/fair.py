@@ -64,6 +64,4 @@ def shares(total_da: int, claims: Sequence[Claim]) -> list[int]:
     if not fed:
         return [0] * len(claims)
     water = level(total_da, fed)
-    return [
-        min(max(water, c.floor_da), c.cap_da) if is_fed else 0 for c, is_fed in zip(claims, chosen, strict=True)
-    ]
+    return [min(max(water, c.floor_da), c.cap_da) if is_fed else 0 for c, is_fed in zip(claims, chosen, strict=True)]

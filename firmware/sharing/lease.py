@@ -14,7 +14,17 @@ _REMEMBERED = 32  # questions whose time is kept; a grant that answers an older 
 class LeaseHolder:
     """What a station may offer, and until when. Fresh for every session."""
 
-    __slots__ = ("_asked", "_first", "_lease_s", "_question", "amps_da", "expires_at", "grant", "number", "refused")
+    __slots__ = (
+        "_asked",
+        "_first",
+        "_lease_s",
+        "_question",
+        "amps_da",
+        "expires_at",
+        "grant",
+        "number",
+        "refused",
+    )
 
     def __init__(self, lease_s: float) -> None:
         self._lease_s = lease_s

@@ -17,7 +17,16 @@ METER_TOLERANCE_DA = 10
 class Row:
     """One station's exposure. A station's every life has a row of its own."""
 
-    __slots__ = ("_confirmed_da", "_sent", "_settle_s", "_settling", "answered", "drawn_da", "heard_at", "number")
+    __slots__ = (
+        "_confirmed_da",
+        "_sent",
+        "_settle_s",
+        "_settling",
+        "answered",
+        "drawn_da",
+        "heard_at",
+        "number",
+    )
 
     def __init__(self, settle_s: float, now: float) -> None:
         self._settle_s = settle_s

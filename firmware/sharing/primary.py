@@ -31,7 +31,11 @@ _SEARCH_S = 0.15  # probing may take at least this much of a cycle, also when th
 What = Member | Branch | msg.Assign | msg.Refuse | msg.AreYouSecondary
 """What an exchange on the bus can be about."""
 _HERE_LENGTH = msg.enrolment_length(msg.Here)
-_ANSWER_LENGTH = {msg.Assign: msg.enrolment_length(msg.Assigned), msg.Refuse: 0, msg.AreYouSecondary: _HERE_LENGTH}
+_ANSWER_LENGTH = {
+    msg.Assign: msg.enrolment_length(msg.Assigned),
+    msg.Refuse: 0,
+    msg.AreYouSecondary: _HERE_LENGTH,
+}
 
 
 class Primary:

@@ -44,7 +44,14 @@ class Secondary:
     over = False
 
     def __init__(
-        self, identity: Identity, station: Station, port: BusPort, plain: PlainModbus, timing: Timing, health: BusHealth, now: float
+        self,
+        identity: Identity,
+        station: Station,
+        port: BusPort,
+        plain: PlainModbus,
+        timing: Timing,
+        health: BusHealth,
+        now: float,
     ) -> None:
         self._identity = identity
         self._station = station

@@ -31,14 +31,27 @@ class Boot(NamedTuple):
 class Slot:
     """One station of the world: its plant, its clock, its process."""
 
-    __slots__ = ("board", "boots", "buffered", "heard_at", "node", "offset", "plant", "rate", "stalled", "store", "wake")
+    __slots__ = (
+        "board",
+        "boots",
+        "buffered",
+        "heard_at",
+        "node",
+        "offset",
+        "plant",
+        "rate",
+        "stalled",
+        "store",
+        "wake",
+    )
 
-    def __init__(self, plant: Plant, index: int, drift_ppm: float) -> None:
+    def __init__(self, plant: Plant, index: int, drift_ppm: float, board: Board, store: Store) -> None:
         self.plant = plant
+        self.board = board
+        self.store = store
         self.rate = 1 + drift_ppm / 1e6
         self.offset = index * _APART_S
         self.node: Node | None = None
-        self.store: Store = MemoryStore()
         self.boots = 0
         self.stalled = False
         self.buffered = b""
@@ -89,8 +102,9 @@ class World:
     def add(self, plant: Plant, drift_ppm: float = 0.0) -> int:
         """A station that is not switched on yet; its number."""
         index = self.line.attach()
-        slot = Slot(plant, index, drift_ppm)
-        slot.board = PlantBoard(plant, lambda: self.now, _Port(self, index), slot.store)
+        store = MemoryStore()
+        board = PlantBoard(plant, lambda: self.now, _Port(self, index), store)
+        slot = Slot(plant, index, drift_ppm, board, store)
         plant.on_inputs = lambda inputs: self._on_inputs(index, inputs)
         plant.on_current = lambda: self.observe(index)
         self.line.power(index, False)
@@ -136,6 +150,14 @@ class World:
         slot.plant.release_hold(self.now)
         boots = slot.boots
         self.at(self.now + for_s, lambda: self._resume(index, boots))
+        self.refresh(index)
+
+    def bus_port(self, index: int, works: bool) -> None:
+        """The station's bus port vanishes or comes back, and its driver says so."""
+        slot = self.slots[index]
+        self.line.power(index, works and slot.node is not None)
+        if slot.node is not None and not slot.stalled:
+            slot.node.on_bus(works, slot.local(self.now))
         self.refresh(index)
 
     def touch(self, index: int, verb: Callable[[Plant, float], None]) -> None:

@@ -307,15 +307,18 @@ class Circuit:
         self._fly(process, process, "lost_down", lambda: self._on_poll(process, session, grant))
 
     def _enrol(self, process: Process) -> None:
-        line = self.lines[process.serial]
-        if self.rng.random() < line.lost_down or process.stalled_until > -inf:
+        """A probe and its answer, an assignment and its answer: each may be lost."""
+        line, chance = self.lines[process.serial], self.rng.random
+        if process.stalled_until > -inf or chance() < line.lost_down or chance() < line.lost_up:
             return
         member = self.group.enrol(process.identity, self.local)
         if member is None:
             return  # too many lives at once
         member.address, self._session = 0, self._session + 1
+        if chance() < line.lost_down:
+            return
         process.join(self._session, self.now)
-        if self.rng.random() >= line.lost_up:
+        if chance() >= line.lost_up:
             member.address, member.session, member.row.answered = 1, self._session, 0
 
     def _on_status(self, identity: Identity, session: int, status: Status) -> None:

@@ -19,10 +19,31 @@ from hal.simulated.plant import Plant
 from hal.simulated.world import Boot, World
 from watti.scenario import CONFIGS, Event, Scenario, StationSpec, load_scenario
 
-COLUMNS = ("t_s", "station", "role", "switch", "state", "offered_a", "drawn_a", "limit_a", "contactor", "reason", "fault")
+COLUMNS = (
+    "t_s",
+    "station",
+    "role",
+    "switch",
+    "state",
+    "offered_a",
+    "drawn_a",
+    "limit_a",
+    "contactor",
+    "reason",
+    "fault",
+)
 _ROUNDING_A = 0.005  # sums of floats that were never meant to be exact
 _CHARGING_A = 0.5
-_WAITING = ("share", "settling", "waiting", "quiet_start", "no_primary", "group_full", "more_than_one_primary", "switch")
+_WAITING = (
+    "share",
+    "settling",
+    "waiting",
+    "quiet_start",
+    "no_primary",
+    "group_full",
+    "more_than_one_primary",
+    "switch",
+)
 
 
 class Row(NamedTuple):
@@ -68,7 +89,9 @@ class Tally:
 class Simulation:
     """One scenario on its way. `writer` gets the trace's rows."""
 
-    def __init__(self, scenario: Scenario, timing: Timing, chart: Chart, seed: int, trace: TextIO | None = None) -> None:
+    def __init__(
+        self, scenario: Scenario, timing: Timing, chart: Chart, seed: int, trace: TextIO | None = None
+    ) -> None:
         self.scenario = scenario
         self.timing = timing
         self._chart = chart
@@ -95,7 +118,10 @@ class Simulation:
     def _build(self) -> None:
         scenario, world = self.scenario, self.world
         for spec in scenario.stations:
-            world.add(Plant(spec.switch, scenario.voltage_v, self.timing.dead_man_s, powered=False), spec.clock_drift_ppm)
+            world.add(
+                Plant(spec.switch, scenario.voltage_v, self.timing.dead_man_s, powered=False),
+                spec.clock_drift_ppm,
+            )
         if scenario.bit_error_rate:
             world.line.noise(scenario.bit_error_rate)
         for i, spec in enumerate(scenario.stations):
@@ -116,9 +142,16 @@ class Simulation:
     # Events
 
     def _happen(self, event: Event) -> None:
-        world, args, line = self.world, event.args, self.world.line
-        i = self._index[event.station] if event.station is not None else -1
-        port = i if i >= 0 else None
+        i = self._index[event.station] if event.station is not None else None
+        if event.do.startswith("bus_"):
+            self._happen_on_line(event, i)
+        elif i is not None and event.do in ("power_off", "power_on", "restart", "stall"):
+            self._happen_to_process(event, i)
+        elif i is not None:
+            self._happen_to_plant(event, i)
+
+    def _happen_to_plant(self, event: Event, i: int) -> None:
+        world, args = self.world, event.args
         match event.do:
             case "plug":
                 world.touch(i, lambda plant, now: self._plug(plant, args["vehicle"], now))
@@ -127,6 +160,16 @@ class Simulation:
             case "switch":
                 world.touch(i, lambda plant, now: plant.turn(args["position"], now))
                 self._limit_turned()
+            case "fault" | "clear_fault" if args["kind"] == "bus_port":
+                world.bus_port(i, event.do == "clear_fault")
+            case "fault":
+                world.touch(i, lambda plant, now: plant.inject(args["kind"], now))
+            case "clear_fault":
+                world.touch(i, lambda plant, now: plant.clear(args["kind"], now))
+
+    def _happen_to_process(self, event: Event, i: int) -> None:
+        world, args = self.world, event.args
+        match event.do:
             case "power_off":
                 world.power_off(i)
             case "power_on":
@@ -135,19 +178,19 @@ class Simulation:
                 world.restart(i, args["lose_state"])
             case "stall":
                 world.stall(i, args["for_s"])
-            case "bus_cut":
+
+    def _happen_on_line(self, event: Event, i: int | None) -> None:
+        world, args, line = self.world, event.args, self.world.line
+        match event.do:
+            case "bus_cut" if i is not None:
                 line.cut(i, args["direction"])
-            case "bus_join":
+            case "bus_join" if i is not None:
                 line.join(i, args["direction"])
             case "bus_noise":
-                line.noise(args["rate"], port)
+                line.noise(args["rate"], i)
             case "bus_disturb":
-                line.disturb(args["kind"], args["rate"], world.now + args["for_s"], port)
-                world.refresh(max(i, 0))
-            case "fault":
-                world.touch(i, lambda plant, now: plant.inject(args["kind"], now))
-            case "clear_fault":
-                world.touch(i, lambda plant, now: plant.clear(args["kind"], now))
+                line.disturb(args["kind"], args["rate"], world.now + args["for_s"], i)
+        world.refresh(i or 0)
 
     def _plug(self, plant: Plant, vehicle: str, now: float) -> None:
         if plant.connected:
@@ -221,7 +264,15 @@ class Simulation:
         state = plant.letter if plant.letter in "EF" else plant.letter + ("2" if plant.offered_a else "1")
         limit = f"{view.limit_da / 10:.1f}"
         return Row(
-            name, view.role, f"{plant.switch:X}", state, *measured, limit, contactor, view.reason.word, view.fault
+            name,
+            view.role,
+            f"{plant.switch:X}",
+            state,
+            *measured,
+            limit,
+            contactor,
+            view.reason.word,
+            view.fault,
         )
 
     def run(self) -> None:
@@ -287,12 +338,18 @@ def _timed(simulation: Simulation) -> float:
 def _text(result: dict[str, Any], simulation: Simulation) -> str:
     bus = result["bus"]
     lines = [
-        f"{result['duration_s']:g} s in {result['wall_s']:.2f} s ({result['speedup']:.0f} x real time), "
-        f"poll every {bus['poll_s']:g} s",
-        f"limit {result['limit_a']:g} A, highest total {result['peak_total_a']:.2f} A, "
-        f"violations {len(result['violations'])}",
-        f"bus: {bus['cycles']} cycles, p50 {bus['cycle_s_p50'] * 1e3:.1f} ms (line's limit "
-        f"{bus['cycle_limit_s'] * 1e3:.1f} ms), {bus['missed']} missed, {bus['crc_errors']} CRC errors",
+        (
+            f"{result['duration_s']:g} s in {result['wall_s']:.2f} s ({result['speedup']:.0f} x real time), "
+            f"poll every {bus['poll_s']:g} s"
+        ),
+        (
+            f"limit {result['limit_a']:g} A, highest total {result['peak_total_a']:.2f} A, "
+            f"violations {len(result['violations'])}"
+        ),
+        (
+            f"bus: {bus['cycles']} cycles, p50 {bus['cycle_s_p50'] * 1e3:.1f} ms (line's limit "
+            f"{bus['cycle_limit_s'] * 1e3:.1f} ms), {bus['missed']} missed, {bus['crc_errors']} CRC errors"
+        ),
         simulation.timing.terms(),
         f"{'station':10} {'kWh':>8} {'charging':>10} {'waiting':>10}",
     ]
