@@ -1,4 +1,7 @@
-"""The faults: one table for code, documentation and screen. No code serves two causes."""
+"""The faults: one table for code, documentation and screen. No code serves two causes.
+
+`python -m firmware.protection` prints the table of the documentation.
+"""
 
 from enum import Enum
 from typing import NamedTuple
@@ -84,3 +87,17 @@ NUMBER = {fault.code: number for number, fault in enumerate(FAULTS, 1)}
 def word(number: int) -> str:
     """The code for a number in a register; empty for 0."""
     return FAULTS[number - 1].code if 0 < number <= len(FAULTS) else ""
+
+
+def table() -> str:
+    """The faults as a Markdown table, by number."""
+    lines = ["| number | code | effect | clears | what it says |", "|---|---|---|---|---|"]
+    lines += [
+        f"| {NUMBER[fault.code]} | {fault.code} | {fault.severity.value} | {fault.clears.value} | {fault.sentence} |"
+        for fault in FAULTS
+    ]
+    return "\n".join(lines)
+
+
+if __name__ == "__main__":
+    print(table())

@@ -143,11 +143,11 @@ class AreYouSecondary(NamedTuple):
 REFUSED_FULL = 1
 REFUSED_TWIN = 2
 
-_STATUS = struct.Struct(">IIHHHHHH")  # question, granted, flags, offered, drawn, rating, fault, spare
+STATUS = struct.Struct(">IIHHHHHH")  # question, granted, flags, offered, drawn, rating, fault, spare
 _GRANT = struct.Struct(">HIIIIHHHH")  # serial high, serial low, session, number, question, amps, lease, limit, reason
 _CHECK = struct.Struct(">I")
 _POLL_HEAD = struct.Struct(">BBHHHHB")
-STATUS_SIZE = _STATUS.size + _CHECK.size
+STATUS_SIZE = STATUS.size + _CHECK.size
 GRANT_SIZE = _GRANT.size + _CHECK.size
 POLL_LENGTH = _POLL_HEAD.size + GRANT_SIZE + 2
 STATUS_LENGTH = 3 + STATUS_SIZE + 2
@@ -191,7 +191,7 @@ def decode_poll(data: bytes) -> Poll | None:
 
 
 def encode_status(address: int, session: int, status: Status) -> bytes:
-    payload = _STATUS.pack(*status, PROTOCOL)
+    payload = STATUS.pack(*status, PROTOCOL)
     return frame(bytes((address, POLL, STATUS_SIZE)) + payload + _CHECK.pack(crc32(payload, session)))
 
 
@@ -205,7 +205,7 @@ def decode_status(data: bytes, session: int) -> Status | None:
     payload = data[3:-6]
     if crc32(payload, session) != int.from_bytes(data[-6:-2], "big"):
         return None
-    return Status(*_STATUS.unpack(payload)[:-1])
+    return Status(*STATUS.unpack(payload)[:-1])
 
 
 _SUBCODES: dict[type, tuple[int, struct.Struct]] = {

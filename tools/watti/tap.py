@@ -1,0 +1,126 @@
+"""`watti tap PORT`: listen on the bus and print each frame decoded, with its time and the gap before it."""
+
+import json
+import select
+import sys
+import time
+from argparse import Namespace
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+from firmware.bus import messages as msg
+from firmware.bus.health import BusHealth
+from firmware.bus.rtu import Splitter, air_s
+from firmware.protection import word
+from hal.serial.port import SerialPort
+
+_LOOK_S = 1.0  # how often a port that is gone is looked for
+_FLAGS = ((msg.CONNECTED, "connected"), (msg.WANTS, "wants"), (msg.HOLDS, "holds"), (msg.CHARGING, "charging"))
+
+
+def decode(frame: bytes) -> dict[str, Any]:
+    """What a frame says: `what`, and its fields by name (amperes, serial numbers as hex)."""
+    if msg.is_poll(frame):
+        poll = msg.decode_poll(frame)
+        return {"what": "poll, bad check"} if poll is None else _poll(poll)
+    if msg.is_status(frame):
+        return _status(msg.Status(*msg.STATUS.unpack(frame[3:-6])[:-1]))
+    if frame[1] == msg.ENROL:
+        message = msg.decode_enrolment(frame)
+        return {"what": "enrolment, bad check"} if message is None else _enrolment(message)
+    if frame[1] & 0x80:
+        return {"what": "exception", "function": f"0x{frame[1] & 0x7F:02X}", "code": frame[2]}
+    return {"what": "modbus", "function": f"0x{frame[1]:02X}", "data": frame[2:-2].hex(" ")}
+
+
+def _poll(poll: msg.Poll) -> dict[str, Any]:
+    grant = poll.grant
+    return {
+        "what": "poll",
+        "primary": f"{poll.serial:012X}",
+        "session": f"{poll.session:08X}",
+        "grant": grant.number,
+        "answers": grant.question,
+        "amps_a": grant.amps_da / 10,
+        "lease_s": grant.lease_ds / 10,
+        "limit_a": grant.limit_da / 10,
+        "reason": grant.reason.word,
+    }
+
+
+def _status(status: msg.Status) -> dict[str, Any]:
+    return {
+        "what": "status",
+        "question": status.question,
+        "took": status.granted,
+        "flags": " ".join(name for bit, name in _FLAGS if status.flags & bit),
+        "offered_a": status.offered_da / 10,
+        "drawn_a": None if status.drawn_da == msg.NO_CURRENT else status.drawn_da / 10,
+        "rating_a": status.rating_da / 10,
+        "fault": word(status.fault),
+    }
+
+
+def _enrolment(message: msg.Enrolment) -> dict[str, Any]:
+    fields: dict[str, Any] = {"what": type(message).__name__.lower()}
+    for name, value in message._asdict().items():
+        if isinstance(value, msg.Identity):
+            fields[name] = f"{value.serial:012X}/{value.nonce:08X}"
+        elif name in ("serial", "bits", "session"):
+            fields[name] = f"{value:X}"
+        else:
+            fields[name] = value
+    return fields
+
+
+class Tap:
+    """Times frames by when their bytes arrived; a frame began its own length on the line before."""
+
+    def __init__(self, baud: int, begun: float) -> None:
+        self._baud = baud
+        self._health = BusHealth()
+        self._splitter = Splitter(self._health)
+        self._begun = begun
+        self._last_end: float | None = None
+
+    def hear(self, data: bytes, now: float) -> Iterator[dict[str, Any]]:
+        """The frames that these bytes complete; a run of bytes that was none comes as `garbage`."""
+        errors = self._health.crc_errors
+        for frame in self._splitter.feed(data):
+            if self._health.crc_errors > errors:
+                errors = self._health.crc_errors
+                yield self._entry(now, {"what": "garbage"})
+            entry = self._entry(now, {"address": frame[0], **decode(frame), "bytes": len(frame)})
+            begin = now - air_s(len(frame), self._baud)
+            entry["gap_ms"] = None if self._last_end is None else round(max(0.0, begin - self._last_end) * 1e3, 2)
+            self._last_end = now
+            yield entry
+
+    def _entry(self, now: float, fields: dict[str, Any]) -> dict[str, Any]:
+        return {"t_s": round(now - self._begun, 4), **fields}
+
+
+def text(entry: dict[str, Any]) -> str:
+    """One line for people."""
+    gap = "" if entry.get("gap_ms") is None else f"+{entry['gap_ms']:.1f} ms"
+    address = entry.get("address", "")
+    rest = " ".join(
+        f"{key}={value}" for key, value in entry.items() if key not in ("t_s", "gap_ms", "address", "what", "bytes")
+    )
+    return f"{entry['t_s']:10.4f} {gap:>11} {address:>4} {entry['what']:10} {rest}"
+
+
+def run(args: Namespace) -> int:
+    port = SerialPort(Path(args.port), args.baud, time.monotonic)
+    port.must_open()
+    tap = Tap(args.baud, time.monotonic())
+    said = ""
+    while True:
+        select.select(port.filenos(), [], [], _LOOK_S)
+        data = port.receive()
+        if port.problem != said:
+            said = port.problem
+            print(said or f"{args.port} is back", file=sys.stderr)
+        for entry in tap.hear(data, time.monotonic()) if data else ():
+            print(json.dumps(entry) if args.json else text(entry), flush=True)
