@@ -4,7 +4,10 @@
 """
 
 from enum import Enum
+from math import inf
 from typing import NamedTuple
+
+from firmware.timing import ERROR_PAUSE_S
 
 
 class Severity(Enum):
@@ -82,6 +85,65 @@ FAULTS = (
 BY_CODE = {fault.code: fault for fault in FAULTS}
 NUMBER = {fault.code: number for number, fault in enumerate(FAULTS, 1)}
 """What stands in registers; 0 = no fault."""
+
+
+class Faults:
+    """The faults that a station has now."""
+
+    __slots__ = ("_gone_at",)
+
+    def __init__(self) -> None:
+        self._gone_at: dict[str, float] = {}
+        """By code: since when its cause is gone; inf while it is there."""
+
+    def __bool__(self) -> bool:
+        return bool(self._gone_at)
+
+    @property
+    def worst(self) -> str:
+        """Code of the most severe one; empty when there is none."""
+        return next((fault.code for fault in FAULTS if fault.code in self._gone_at), "") if self._gone_at else ""
+
+    @property
+    def blocking(self) -> bool:
+        """Whether one keeps the contactor open."""
+        return bool(self._gone_at) and any(BY_CODE[c].severity is not Severity.GROUP for c in self._gone_at)
+
+    @property
+    def disabling(self) -> bool:
+        """Whether one makes the station unusable."""
+        return bool(self._gone_at) and any(BY_CODE[c].severity is Severity.DISABLED for c in self._gone_at)
+
+    def begin(self, code: str) -> bool:
+        """The cause is there. Whether that is new."""
+        is_new = self._gone_at.get(code) != inf
+        self._gone_at[code] = inf
+        return is_new
+
+    def end(self, code: str, now: float) -> bool:
+        """The cause is gone; the fault ends when its rule says so. Whether the cause was there."""
+        was_there = self._gone_at.get(code) == inf
+        if was_there:
+            self._gone_at[code] = now
+        return was_there
+
+    def step(self, now: float) -> float:
+        """Drop what has cleared; when the next one will."""
+        next_at = inf
+        for code, gone_at in list(self._gone_at.items()):
+            clears = BY_CODE[code].clears
+            if gone_at == inf or clears in (Clears.UNPLUG, Clears.RESTART):
+                continue
+            clears_at = gone_at + (0.0 if clears is Clears.CAUSE else ERROR_PAUSE_S)
+            if now >= clears_at:
+                del self._gone_at[code]
+            else:
+                next_at = min(next_at, clears_at)
+        return next_at
+
+    def on_unplugged(self) -> None:
+        """Drop what the vehicle took with it."""
+        self._gone_at = {code: at for code, at in self._gone_at.items() if BY_CODE[code].clears is not Clears.UNPLUG}
 
 
 def word(number: int) -> str:

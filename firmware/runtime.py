@@ -9,6 +9,7 @@ import socket
 import time
 from collections.abc import Callable, Collection
 from select import select
+from typing import Any
 
 from hal.api import Inputs, LiveBoard, Node
 
@@ -19,14 +20,15 @@ class Signals:
     """Signals as bytes of a descriptor to wait on, instead of interruptions anywhere."""
 
     def __init__(self, *numbers: int) -> None:
-        """SIGINT, SIGTERM and SIGHUP, and further `numbers`. What is ignored (nohup) stays ignored."""
+        """SIGINT, SIGTERM, SIGHUP and further `numbers`. An ignored SIGHUP (nohup) stays ignored."""
         self._readable, self._writable = socket.socketpair()
         self._readable.setblocking(False)
         self._writable.setblocking(False)
         signal.set_wakeup_fd(self._writable.fileno(), warn_on_full_buffer=False)
+        self._before: dict[int, Any] = {}
         for number in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP, *numbers):
-            if number in numbers or signal.getsignal(number) is not signal.SIG_IGN:
-                signal.signal(number, lambda *_: None)
+            if number != signal.SIGHUP or signal.getsignal(number) is not signal.SIG_IGN:
+                self._before[number] = signal.signal(number, lambda *_: None)
 
     def fileno(self) -> int:
         return self._readable.fileno()
@@ -37,6 +39,14 @@ class Signals:
             return list(self._readable.recv(4096))
         except BlockingIOError:
             return []
+
+    def close(self) -> None:
+        """Signals do what they did before."""
+        for number, handler in self._before.items():
+            signal.signal(number, handler)
+        signal.set_wakeup_fd(-1)
+        self._readable.close()
+        self._writable.close()
 
 
 class Runtime:
@@ -71,7 +81,7 @@ class Runtime:
 
     def wait_s(self) -> float:
         """How long nothing is to be done unless a descriptor becomes ready."""
-        due = min(self.node.next_wakeup(), self._refresh_at, self._sample_at)
+        due = min(self.node.next_wakeup(), self._refresh_at, self._sample_at, self._board.bus.next_send())
         return max(0.0, due - self._clock())
 
     def turn(self, ready: Collection[int]) -> None:
@@ -84,6 +94,7 @@ class Runtime:
         now = self._clock()
         if now >= self.node.next_wakeup():
             self.node.step(now)
+        self._board.bus.flush()
 
     def _wait(self, stop: int) -> list[int]:
         descriptors = [stop, *self._board.filenos(), *self._board.bus.filenos()]

@@ -13,12 +13,11 @@ from transitions import Machine
 
 from firmware import pilot
 from firmware.bus.messages import AVAILABLE, CHARGING, CONNECTED, HOLDS, NO_CURRENT, WANTS, Grant, Status
-from firmware.protection import BY_CODE, FAULTS, NUMBER, Clears, Severity
+from firmware.protection import NUMBER, Faults
 from firmware.sharing.lease import LeaseHolder
 from firmware.states import STATES, TRANSITIONS, TRIGGER_OF_LETTER
 from firmware.timing import (
     CLOSE_STABLE_S,
-    ERROR_PAUSE_S,
     MIN_OFFER_DA,
     OPEN_UNDER_LOAD_S,
     PILOT_HOLD_S,
@@ -61,8 +60,7 @@ class Station:
         self.closed = False
         """Feedback: the output is live."""
         self._filter = pilot.PilotFilter()
-        self._faults: dict[str, float] = {}
-        """Since when the cause of each fault is gone; inf while it is there."""
+        self._faults = Faults()
         self._commanded = False
         self._commanded_at = -inf
         self._confirmed = False
@@ -121,6 +119,12 @@ class Station:
             self._settle(now)
         return True
 
+    def set_ready(self, ready: bool, now: float) -> None:
+        """A live primary stands behind this station, or no longer does."""
+        if ready != self.group_ready:
+            self.group_ready = ready
+            self._settle(now)
+
     def join(self, now: float) -> None:
         """A new session begins: nothing of the last one counts."""
         self.leave(now)
@@ -153,32 +157,22 @@ class Station:
     @property
     def fault(self) -> str:
         """The most severe fault present; empty when there is none."""
-        return next((fault.code for fault in FAULTS if fault.code in self._faults), "") if self._faults else ""
+        return self._faults.worst
 
     @property
     def blocked(self) -> bool:
         """Whether a fault keeps the contactor open."""
-        return bool(self._faults) and any(BY_CODE[code].severity is not Severity.GROUP for code in self._faults)
+        return self._faults.blocking
 
     def set_fault(self, code: str, now: float) -> None:
         """The cause of a fault is there."""
-        if self._faults.get(code) != inf:
-            self._faults[code] = inf
+        if self._faults.begin(code):
             self._settle(now)
 
     def end_fault(self, code: str, now: float) -> None:
-        """The cause of a fault is gone; the fault ends when its rule says so."""
-        if self._faults.get(code) == inf:
-            self._faults[code] = now
+        """The cause of a fault is gone."""
+        if self._faults.end(code, now):
             self._settle(now)
-
-    def _clear_faults(self, now: float) -> None:
-        for code, gone_at in list(self._faults.items()):
-            clears = BY_CODE[code].clears
-            if gone_at == inf or clears in (Clears.UNPLUG, Clears.RESTART):
-                continue
-            if clears is Clears.CAUSE or self._due(gone_at + ERROR_PAUSE_S, now):
-                del self._faults[code]
 
     # Decisions
 
@@ -196,7 +190,7 @@ class Station:
             self._see(self._filter.seen, now)
         self._timers = min(self._timers, self._filter.deadline)
         if self._faults:
-            self._clear_faults(now)
+            self._timers = min(self._timers, self._faults.step(now))
         self._drive_pilot(now)
         self._drive_contactor(now)
 
@@ -209,17 +203,19 @@ class Station:
         ):
             present = seen == cause or (cause == pilot.RANGE and seen == pilot.STATION_FAULT and self.state != "F")
             if present:
-                self._faults[code] = inf
-            elif self._faults.get(code) == inf:
-                self._faults[code] = now
+                self._faults.begin(code)
+            else:
+                self._faults.end(code, now)
         if seen in TRIGGER_OF_LETTER and self.state[0] not in ("F", seen):
             self._take_letter(seen, now)
 
     def _take_letter(self, letter: str, now: float) -> None:
         before = self.state
         self.trigger(TRIGGER_OF_LETTER[letter])
+        if letter in "AE":
+            self._stop_pilot(now)
         if letter == "A":
-            self._unplugged(now)
+            self._unplugged()
         elif before in ("A1", "E"):
             self.wants, self._plugged_at = True, now
         elif letter in "CD":
@@ -230,19 +226,22 @@ class Station:
             self._woken_at = None
             self._entered_c = now if before[0] not in "CD" else self._entered_c
 
-    def _unplugged(self, now: float) -> None:
+    def _unplugged(self) -> None:
         self.wants = self._told_to_wait = False
         self.holder.end()
         self._woken_at = None
         self._lowered_at = self._changed_at = -inf
-        self._faults = {code: at for code, at in self._faults.items() if BY_CODE[code].clears is not Clears.UNPLUG}
+        self._faults.on_unplugged()
+
+    def _stop_pilot(self, now: float) -> None:
+        """The letter has left B, C and D, and with it the digit: just the generator has to follow."""
         if self.offered_da:
-            self.offered_da = 0
+            self.offered_da, self._lowered_at, self._changed_at = 0, now, now
             self._board.pilot.steady()
             self._filter.on_pwm(False, now)
 
     def _drive_pilot(self, now: float) -> None:
-        disabled = bool(self._faults) and any(BY_CODE[c].severity is Severity.DISABLED for c in self._faults)
+        disabled = self._faults.disabling
         if disabled != (self.state == "F"):
             self._disable(now) if disabled else self._enable(now)
         want = 0 if self.state == "F" else self._offer(now)
@@ -319,13 +318,9 @@ class Station:
             self._commanded, self._commanded_at, self._confirmed = True, now, False
             self._board.contactor.close()
             self._due(now + _FEEDBACK_CLOSE_S, now)
-        elif (
-            self.closed
-            and self._due(self._commanded_at + _FEEDBACK_OPEN_S, now)
-            and "contactor_stuck" not in self._faults
-        ):
-            self._faults["contactor_stuck"] = inf
-            self._drive_pilot(now)
+        elif self.closed and self._due(self._commanded_at + _FEEDBACK_OPEN_S, now):  # noqa: SIM102 (it acts)
+            if self._faults.begin("contactor_stuck"):
+                self._drive_pilot(now)
 
     def _must_open(self, now: float) -> bool:
         if self.state[0] not in "CD" or self.blocked:
@@ -334,7 +329,8 @@ class Station:
             if self._confirmed:
                 return True  # it fell open by itself: what is held must be asked for again
             if self._due(self._commanded_at + _FEEDBACK_CLOSE_S, now):
-                self._faults["contactor_open"] = now
+                self._faults.begin("contactor_open")
+                self._faults.end("contactor_open", now)
                 return True
         return self._stopping_since is not None and self._due(self._stopping_since + OPEN_UNDER_LOAD_S, now)
 
@@ -367,7 +363,8 @@ class Station:
         self._forget_contactor(now)
         if self.offered_da:
             self.offered_da, self._lowered_at, self._changed_at = 0, now, now
-            self.trigger("pwm_off")
+            if self.state[0] in "BCD":
+                self.trigger("pwm_off")
             self._filter.on_pwm(False, now)
 
     def _disable(self, now: float) -> None:

@@ -3,6 +3,7 @@
 The only file that knows pymodbus: its PDUs are sound, its server and framer do not survive a line that is shared.
 """
 
+import logging
 from collections.abc import Callable, Sequence
 
 from pymodbus.constants import ExcCodes
@@ -17,6 +18,8 @@ from pymodbus.pdu.register_message import (
 )
 
 from firmware.bus.rtu import frame
+
+logging.getLogger("pymodbus.logging").setLevel(logging.CRITICAL)  # noise on the line is counted, not logged
 
 _MAX_COUNT = 125  # registers in one read (Modbus application protocol V1.1b3, 6.3)
 _BASIC_OBJECTS = 3  # 0-2 are the basic category of Read Device Identification (6.21)

@@ -16,7 +16,7 @@ _STEP_DA = 20  # one that does not start is offered this much more, up to _TOP_D
 _TOP_DA = 160
 _MARGIN_DA = 10  # room above what it takes, so that it can show that it wants more
 _DRAW_RATIO = 0.95  # vehicles draw 95-98 % of the offer (S)
-_NOTHING_DA = 10  # below this a vehicle counts as not charging
+_NOTHING_DA = 5  # at most this a vehicle counts as not started
 
 
 class Demand:
@@ -31,8 +31,10 @@ class Demand:
         "_reaction_s",
         "_shown",
         "_since",
+        "_started",
         "cap_da",
         "floor_da",
+        "wish_da",
     )
 
     def __init__(self, timing: Timing) -> None:
@@ -45,6 +47,10 @@ class Demand:
         self.cap_da: int | None = None
         """None = as much as the station's rating."""
         self.floor_da = MIN_OFFER_DA
+        """Less than this is known to be of no use to it."""
+        self.wish_da = 0
+        """It has not started on less than this; whether it does on this is not known."""
+        self._started = False
         self._ratio = _DRAW_RATIO
         self._offered = 0
         self._drawn = 0
@@ -58,22 +64,25 @@ class Demand:
             if not self._fresh:
                 self.forget()
             return False
-        before = (self.cap_da, self.floor_da)
+        before = (self.cap_da, self.floor_da, self.wish_da)
         self._fresh = False
         if not status.flags & CHARGING or status.drawn_da == NO_CURRENT:
-            self._since = inf
+            self._since, self._started = inf, False
         else:
             self._watch(status.offered_da, status.drawn_da, now)
-        return before != (self.cap_da, self.floor_da)
+        return before != (self.cap_da, self.floor_da, self.wish_da)
 
     def _watch(self, offered: int, drawn: int, now: float) -> None:
         if offered != self._offered or drawn > self._drawn + 5 or self._since == inf:
             self._offered, self._drawn, self._since = offered, drawn, now
+        if drawn > _NOTHING_DA and not self._started:
+            self._started = True
+            self.floor_da, self.wish_da = max(self.floor_da, self.wish_da), 0
         if self.cap_da is not None and drawn >= offered * self._ratio - 5 and drawn > _NOTHING_DA:
             self._takes_all()
         elif now >= self._idle_until:
             self.cap_da, self._idle_until, self._since = None, inf, now
-        elif drawn <= _NOTHING_DA:
+        elif drawn <= _NOTHING_DA and not self._started:
             if now - self._since >= _START_S:
                 self._does_not_start(offered, now)
         elif now - self._since >= self._reaction_s + _SHOW_S:
@@ -98,6 +107,6 @@ class Demand:
     def _does_not_start(self, offered: int, now: float) -> None:
         self._since = now
         if offered >= _TOP_DA or (self.cap_da is not None):
-            self.cap_da, self.floor_da, self._idle_until = MIN_OFFER_DA, MIN_OFFER_DA, now + _IDLE_RETRY_S
+            self.cap_da, self.wish_da, self._idle_until = max(MIN_OFFER_DA, self.floor_da), 0, now + _IDLE_RETRY_S
         else:
-            self.floor_da = max(self.floor_da, offered + _STEP_DA)
+            self.wish_da = max(self.floor_da, offered + _STEP_DA)

@@ -22,6 +22,8 @@ class Claim(NamedTuple):
     """How long its present turn has lasted; negative = it waits, and minus this is how long."""
     served_s: float
     """How long it has been served since it was plugged in."""
+    wish_da: int = 0
+    """It may be that less than this is of no use to it: given in its turn, as far as there is room."""
 
 
 def level(total_da: int, claims: Sequence[Claim]) -> int:
@@ -63,5 +65,12 @@ def shares(total_da: int, claims: Sequence[Claim]) -> list[int]:
     fed = [claim for claim, is_fed in zip(claims, chosen, strict=True) if is_fed]
     if not fed:
         return [0] * len(claims)
+    left = total_da - sum(claim.floor_da for claim in fed)
+    for i, claim in enumerate(fed):
+        more = claim.wish_da - claim.floor_da
+        if 0 < more <= left:
+            fed[i] = claim._replace(floor_da=claim.wish_da)
+            left -= more
     water = level(total_da, fed)
-    return [min(max(water, c.floor_da), c.cap_da) if is_fed else 0 for c, is_fed in zip(claims, chosen, strict=True)]
+    given = iter([min(max(water, claim.floor_da), claim.cap_da) for claim in fed])
+    return [next(given) if is_fed else 0 for is_fed in chosen]

@@ -42,6 +42,7 @@ class Group:
                 return None
             self.secondaries.append(member)
         member.row.heard_at = max(member.row.heard_at, now)
+        member.address = 0
         return member
 
     def member(self, identity: Identity) -> Member | None:

@@ -46,6 +46,10 @@ class Member:
         need = WANTS | AVAILABLE
         return self.status is not None and self.status.flags & need == need
 
+    def join(self, address: int, session: int) -> None:
+        """It has taken an address: its questions begin anew."""
+        self.address, self.session, self.row.answered = address, session, 0
+
     def on_status(self, status: Status, now: float) -> bool:
         """Take over a report. Whether anything that matters for the shares has changed."""
         before = self.status
@@ -64,7 +68,9 @@ class Member:
         cap = rating if self.demand.cap_da is None else min(rating, self.demand.cap_da)
         turn = now - self._fed_since
         fed_s = turn if self.target_da else 0.0
-        return Claim(floor, max(floor, cap), turn if self.target_da else -turn, self._served_s + fed_s)
+        wish = min(self.demand.wish_da, rating)
+        cap = max(floor, wish, cap)
+        return Claim(floor, cap, turn if self.target_da else -turn, self._served_s + fed_s, wish)
 
     def aim(self, target_da: int, now: float) -> None:
         """Set what it shall get."""

@@ -9,11 +9,12 @@ from math import inf
 from random import Random
 
 from firmware.bus import messages as msg
-from firmware.bus.enrolment import Branch, Search
+from firmware.bus.enrolment import Branch
 from firmware.bus.health import BusHealth
 from firmware.bus.master import Master
 from firmware.bus.messages import Identity, Reason
 from firmware.bus.rtu import air_s
+from firmware.sharing.enroller import Enroller
 from firmware.sharing.group import Group
 from firmware.sharing.members import Member
 from firmware.sharing.rivals import Phase, Rivals
@@ -65,16 +66,8 @@ class Primary:
         self.limit_da = limit_da
         self.group = Group(identity, timing, limit_da, now)
         self._polls: deque[Member] = deque()
-        self._letters: deque[tuple[int, msg.Assign | msg.Refuse]] = deque()
-        """(address, message) to say before anything else."""
-        self._search = Search()
+        self._enroller = Enroller(identity, self.group, rng.getrandbits(32))
         self._search_until = -inf
-        self._suspect: tuple[Identity, Member] | None = None
-        """A station that answered with the serial of a member in another life, and that member."""
-        self._sessions: deque[int] = deque(maxlen=64)
-        """Sessions this life has made, to tell an echo of its own polls from a namesake's."""
-        self._counter = rng.getrandbits(32)
-        self._address = 0
         self._sits_at = now + timing.release_s
         self._cycle_at = now + timing.poll_s + _LISTEN_S + rng.random() * _LISTEN_SPREAD_S
         self._cycle_began: float | None = None
@@ -120,7 +113,7 @@ class Primary:
     def step(self, now: float) -> None:
         master = self._master
         if now >= self._sits_at and self.phase is Phase.QUIET:
-            self._sit()
+            self._sit(now)
         if master.timed_out(now):
             self._on_silence(now)
         if master.waiting is not None or now < master.clear_at or self.over:
@@ -133,16 +126,17 @@ class Primary:
     @property
     def _talks(self) -> bool:
         """Whether there is more to say in this cycle: then it follows at once, the port keeps the silence."""
-        return bool(self._polls or self._letters) or self._search_until > -inf
+        return bool(self._polls or self._enroller.letters) or self._search_until > -inf
 
     def close(self, now: float) -> None:
         """This role ends: the switch was turned. What is out runs off by itself within the release time."""
         self._station.leave(now)
         self._station.end_fault("more_than_one_primary", now)
 
-    def _sit(self) -> None:
+    def _sit(self, now: float) -> None:
         self.phase = Phase.SITTING
-        self._station.group_ready = self.group.giving = self.group.stale = True
+        self.group.giving = self.group.stale = True
+        self._station.set_ready(True, now)
 
     # Speaking
 
@@ -154,8 +148,8 @@ class Primary:
             self._share(now)
         if now >= self._cycle_at and not self._polls and self._search_until == -inf:
             self._begin_cycle(now)
-        if self._letters:
-            address, letter = self._letters.popleft()
+        if self._enroller.letters:
+            address, letter = self._enroller.letters.popleft()
             frame = msg.encode_enrolment(address, letter)
             self._master.say(frame, letter, _ANSWER_LENGTH[type(letter)], now)
         elif self._polls:
@@ -167,6 +161,7 @@ class Primary:
         self._cycle_began = now
         self._cycle_at = now + self._timing.poll_s
         self._search_until = inf
+        self._enroller.begin()
         self.group.tend(now)
         self._show_rival(now)
         self._share(now)
@@ -203,9 +198,8 @@ class Primary:
         self._master.say(frame, member, msg.STATUS_LENGTH, now)
 
     def _probe(self, now: float) -> None:
-        branch = self._search.branch
+        branch = self._enroller.branch
         if branch is None or now >= self._search_until:
-            self._search = self._search if branch else Search()
             self._search_until = -inf
             self._cycle_at = max(self._cycle_at, now + _REST_S * (1 + self._rng.random()))
             return
@@ -241,7 +235,7 @@ class Primary:
                 self._on_enrolment(message, now)
         elif msg.is_poll(frame):
             poll = msg.decode_poll(frame)
-            if poll is not None and not (poll.serial == self._identity.serial and poll.session in self._sessions):
+            if poll is not None and not (poll.serial == self._identity.serial and self._enroller.made(poll.session)):
                 self._on_rival(poll.serial, poll.grant.reason is not Reason.QUIET_START, now)
         else:
             self._on_late(frame[0])
@@ -252,8 +246,8 @@ class Primary:
             self._master.spoil()
             return
         self._master.answered()
-        if self._suspect is not None and self._suspect[1] is member:
-            self._refuse_twins(member)
+        if self._enroller.suspect is member:
+            self._enroller.on_suspect(answered=True, now=now)
             return
         self.group.on_status(member, status, now)
         if self.group.stale:
@@ -275,7 +269,10 @@ class Primary:
                 self._master.answered()
                 self._on_here(message.station, now)
             elif isinstance(message, msg.Assigned) and isinstance(waiting, msg.Assign):
-                self._on_assigned(message, waiting)
+                if self._enroller.on_assigned(message, waiting):
+                    self._master.answered()
+                else:
+                    self._master.spoil()
         elif message.primary != self._identity:
             if isinstance(message, msg.AreYouSecondary):
                 self.rivals.heard(message.primary.serial, now)
@@ -290,14 +287,11 @@ class Primary:
             waiting.missed += 1
             self._health.missed += 1
             waiting.bad += garbled
-            if self._suspect is not None and self._suspect[1] is waiting:
-                self._on_restarted(self._suspect, now)
+            if self._enroller.suspect is waiting:
+                self._enroller.on_suspect(answered=False, now=now)
         elif isinstance(waiting, Branch):
             self._end_cycle(now)
-            if not garbled:
-                self._search.on_silence()
-            elif (twin := self._search.on_garbage()) is not None:
-                self._refuse(twin, msg.REFUSED_TWIN, msg.UNENROLLED)
+            self._enroller.on_nothing(garbled)
 
     def _end_cycle(self, now: float) -> None:
         """All polls and the first probe are through; more probes may follow until the next cycle."""
@@ -305,8 +299,6 @@ class Primary:
             self._health.end_cycle(now - self._cycle_began, self._cycle_limit_s())
             self._cycle_began = None
             self._search_until = self._search_ends(now)
-
-    # Enrolment
 
     def _search_ends(self, now: float) -> float:
         """How long probing may go on: nobody's lease waits for a poll before the quiet start is over."""
@@ -316,54 +308,9 @@ class Primary:
         if self._cycle_began is not None:
             self._cycle_began = None
             self._search_until = self._search_ends(now)
-        twin = self.group.twin_of(station)
-        if station.serial == self._identity.serial:
-            self._refuse(station.serial, msg.REFUSED_TWIN, msg.UNENROLLED)
-        elif twin is None:
-            self._assign(station, now)
-        elif self._suspect is None:
-            self._suspect = (station, twin)
-            self._polls.appendleft(twin)
-
-    def _assign(self, station: Identity, now: float) -> None:
-        member = self.group.enrol(station, now)
-        if member is None:
-            self._refuse(station.serial, msg.REFUSED_FULL, msg.UNENROLLED)
-            return
-        member.address = 0
-        self._counter = (self._counter + 1) & 0xFFFFFFFF
-        taken = {m.address for m in self.group.secondaries}
-        self._address = self._address % msg.ADDRESSES[-1] + 1
-        while self._address in taken:
-            self._address = self._address % msg.ADDRESSES[-1] + 1
-        self._letters.append((msg.UNENROLLED, msg.Assign(self._identity, station, self._counter, self._address)))
-
-    def _on_assigned(self, message: msg.Assigned, assign: msg.Assign) -> None:
-        session = msg.session_of(self._identity, assign.station, assign.counter)
-        member = self.group.member(assign.station)
-        if member is None or message != msg.Assigned(assign.station, session):
-            self._master.spoil()
-            return
-        self._master.answered()
-        self._sessions.append(session)
-        member.address, member.session, member.row.answered = assign.address, session, 0
-        self._search.on_found()
-
-    def _on_restarted(self, suspect: tuple[Identity, Member], now: float) -> None:
-        """The old address is silent: it was a restart, not a twin."""
-        self._suspect = None
-        self.group.lose(suspect[1])
-        self._assign(suspect[0], now)
-
-    def _refuse_twins(self, member: Member) -> None:
-        """The old address answers: two stations of one serial number, and neither can be trusted with it."""
-        self._suspect = None
-        self._refuse(member.identity.serial, msg.REFUSED_TWIN, member.address)
-        self._refuse(member.identity.serial, msg.REFUSED_TWIN, msg.UNENROLLED)
-        self.group.lose(member)
-
-    def _refuse(self, serial: int, why: int, address: int) -> None:
-        self._letters.append((address, msg.Refuse(self._identity, serial, why)))
+        self._enroller.on_here(station, now)
+        if self._enroller.suspect is not None:
+            self._polls.appendleft(self._enroller.suspect)
 
     # Other primaries
 
@@ -383,7 +330,7 @@ class Primary:
         self.group.giving = False
         self.group.secondaries.clear()
         self._polls.clear()
-        self._letters.clear()
+        self._enroller.letters.clear()
         self._search_until = -inf
         self._recheck_at = inf
         self._cycle_at = now + _ASK_S

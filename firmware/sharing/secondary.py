@@ -67,7 +67,8 @@ class Secondary:
         self._lapses_at = now + _NO_PRIMARY_S
         """When what is so now ends: a membership without polls, a refusal, being alone without showing it."""
         self._refused = ""
-        """Fault code of why the primary did not take this station."""
+        """Fault code of why the primary did not take this station; shown until it does or falls silent."""
+        self._mute_until = -inf
         self._said = b""
         """The last answer sent, to know its echo."""
         self.limit_da = 0
@@ -99,12 +100,15 @@ class Secondary:
     def _lapse(self, now: float) -> None:
         if self.enrolled:
             self._leave(now)
-        elif self._refused:
-            self._station.end_fault(self._refused, now)
-            self._refused, self._lapses_at = "", now + _NO_PRIMARY_S
         else:
+            self._forget_refusal(now)
             self._station.set_fault("no_primary", now)
             self._lapses_at = inf
+
+    def _forget_refusal(self, now: float) -> None:
+        if self._refused:
+            self._station.end_fault(self._refused, now)
+            self._refused, self._mute_until = "", -inf
 
     def close(self, now: float) -> None:
         """This role ends: the switch was turned."""
@@ -147,8 +151,7 @@ class Secondary:
         self._lapses_at = now + self._timing.lease_s
         if self._station.take(poll.grant, now):
             self.limit_da = poll.grant.limit_da
-            if not self._station.group_ready:
-                self._station.group_ready = poll.grant.reason is not Reason.QUIET_START
+            self._station.set_ready(poll.grant.reason is not Reason.QUIET_START, now)
         return encode_status(self._address, self._session, self._station.report(now))
 
     def _on_enrolment(self, message: Enrolment, now: float) -> Enrolment | None:
@@ -157,7 +160,7 @@ class Secondary:
             self._on_refuse(message, now)
         elif isinstance(message, AreYouSecondary) and message.serial == self._identity.serial:
             return Here(self._identity)
-        elif self._refused:
+        elif now < self._mute_until:
             return None
         elif isinstance(message, Probe) and self._identity.serial & ((1 << message.low_bits) - 1) == message.bits:
             return Here(self._identity)
@@ -173,6 +176,7 @@ class Secondary:
         self._address = assign.address
         self._lapses_at = now + _FIRST_POLL_S
         self._station.end_fault("no_primary", now)
+        self._forget_refusal(now)
         self._station.join(now)
         return Assigned(self._identity, self._session)
 
@@ -189,6 +193,8 @@ class Secondary:
         if self.enrolled:
             self._leave(now)
         self._station.end_fault("no_primary", now)
+        self._forget_refusal(now)
         self._refused, pause_s = _REFUSALS[message.why]
-        self._lapses_at = now + pause_s
+        self._mute_until = now + pause_s
+        self._lapses_at = self._mute_until + _NO_PRIMARY_S
         self._station.set_fault(self._refused, now)

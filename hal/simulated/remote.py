@@ -91,7 +91,7 @@ class _Pilot:
         self._link.say("steady")
 
     def pwm(self, duty: float) -> None:
-        self._link.say("pwm", duty=duty)
+        self._link.say("pwm", duty=float(duty))
 
     def fault(self) -> None:
         self._link.say("fault")

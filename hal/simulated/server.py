@@ -21,6 +21,8 @@ from hal.simulated.channel import Channel
 from hal.simulated.plant import Plant
 from hal.simulated.vehicle import VehicleSpec
 
+_MOST_CLIENTS = 100  # stations and people; far below what `select` can wait for
+
 Message = dict[str, Any]
 
 
@@ -122,9 +124,12 @@ class PlantServer:
     def _accept(self) -> None:
         try:
             connected, _ = self._listener.accept()
-        except OSError:  # it has gone again, or there are no more descriptors
+        except OSError:  # it has gone again
             return
-        self._clients[connected.fileno()] = Channel(connected)
+        if len(self._clients) < _MOST_CLIENTS:
+            self._clients[connected.fileno()] = Channel(connected)
+        else:
+            connected.close()
 
     def _serve(self, fd: int, now: float) -> None:
         client = self._clients[fd]
@@ -132,7 +137,7 @@ class PlantServer:
         for message in client.receive():
             station = self._boards.get(fd)
             if station is not None:
-                self._drive(station, message, now)
+                client.gone |= not self._drive(station, message, now)
             elif message.get("do") == "attach":
                 client.send(self._attach(fd, message))
             else:
@@ -171,26 +176,29 @@ class PlantServer:
     # What a station's process asks
 
     @staticmethod
-    def _drive(station: _Station, message: Message, now: float) -> None:
-        if message.get("do") == "view":
-            station.view = message.get("view")
-            return
-        if message.get("drops") != station.drops:
-            return
+    def _drive(station: _Station, message: Message, now: float) -> bool:
+        """A verb of its firmware. False when it is none."""
+        if message.get("drops") != station.drops and message.get("do") != "view":
+            return True
         plant = station.plant
-        match message.get("do"):
-            case "refresh":
+        match message:
+            case {"do": "view", "view": dict(view)}:
+                station.view = view
+            case {"do": "refresh"}:
                 station.refresh(now)
-            case "steady":
+            case {"do": "steady"}:
                 plant.pilot_steady(now)
-            case "pwm":
-                plant.pilot_pwm(float(message["duty"]), now)
-            case "fault":
+            case {"do": "pwm", "duty": float(duty)}:
+                plant.pilot_pwm(duty, now)
+            case {"do": "fault"}:
                 plant.pilot_fault(now)
-            case "close":
+            case {"do": "close"}:
                 plant.contactor_close(now)
-            case "open":
+            case {"do": "open"}:
                 plant.contactor_open(now)
+            case _:
+                return False
+        return True
 
     # What people ask
 
@@ -202,7 +210,7 @@ class PlantServer:
             return {"error": f"there is no station {message.get('station')}"}
         try:
             self._act(station.plant, message, now)
-        except (KeyError, TypeError, ValueError) as refused:
+        except (KeyError, TypeError, ValueError, OverflowError) as refused:
             return {"error": str(refused)}
         return self._status(station, now)
 

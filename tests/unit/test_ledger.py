@@ -4,13 +4,14 @@ Real stations, leases, group and ledger. The line loses, delays, repeats and reo
 stall and start anew; every vehicle may draw all that it was offered within the last R.
 """
 
+import os
 from collections.abc import Callable
 from heapq import heappop, heappush
 from math import inf
 from random import Random
 
 import pytest
-from hypothesis import settings
+from hypothesis import Phase, settings
 from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, initialize, rule
 
@@ -66,6 +67,11 @@ class WorstCar:
         ends = [since for since, _ in self.offers[1:]] + [inf]
         since = self.now - TIMING.reaction_s + EPSILON_S
         return max(amps for (_, amps), end in zip(self.offers, ends, strict=True) if end > since)
+
+    def plug(self, letter: str) -> None:
+        """A vehicle that came has seen nothing of what the pilot was before."""
+        self.offers = self.offers[-1:] if self.letter == "A" else self.offers
+        self.letter = letter
 
     def inputs(self) -> Inputs:
         volts = {"A": 12.0, "B": 9.0, "C": 6.0}[self.letter]
@@ -358,22 +364,25 @@ class Circuit:
 
     def check(self) -> None:
         possible = [process.car.possible_da() for process in self.all]
-        assert sum(possible) <= self.binding_da, (
-            f"{self.now:.3f}: {possible} together, limit {self.binding_da}"
-        )
+        assert sum(possible) <= self.binding_da, f"{self.now:.3f}: {possible} together, limit {self.binding_da}"
         if not self.group.giving:
             return  # the book of a primary that knows nothing yet proves nothing
         book = dict.fromkeys(range(len(self.all)), 0)
         for member in (self.group.own, *self.group.secondaries, *self.group._silent.values()):
             book[member.identity.serial] += member.row.exposure_da(self.local)
         for process, amps in zip(self.all, possible, strict=True):
-            assert amps <= book[process.serial], (
-                f"{self.now:.3f}: {process.serial} may draw {amps}, book {book}"
-            )
+            assert amps <= book[process.serial], f"{self.now:.3f}: {process.serial} may draw {amps}, book {book}"
 
 
 stations = st.sampled_from(STATIONS)
-pauses = st.sampled_from([0.05, 0.4, 1.0, 3.0, 5.0, 8.0, 14.0])
+PAUSES_S = (0.05, 0.4, 1.0, 3.0, 5.0, 8.0, 14.0)
+WANTED_DA = (None, 0, 60, 120, 240, 420, 480)
+PARTS = (0.0, 0.5, 1.0)
+LOST = ((0.0, 0.0), (0.3, 0.3), (0.9, 0.0), (0.0, 0.9), (1.0, 0.0), (0.0, 1.0), (1.0, 1.0))
+REPEATED = (0.0, 0.5)
+DELAYS_S = (0.0, 0.5, 3.0, 12.0)
+STALLS_S = (0.5, 1.5, 4.0, 7.0)
+pauses = st.sampled_from(PAUSES_S)
 
 
 class Promise(RuleBasedStateMachine):
@@ -392,38 +401,37 @@ class Promise(RuleBasedStateMachine):
     def begin(self, rates: list[float], seed: int, limit_da: int) -> None:
         self.circuit = Circuit(rates, seed, limit_da)
         for process in self.circuit.all:
-            process.car.letter = "C"
+            process.car.plug("C")
             process.look(0.0)
         self._pass(TIMING.release_s + 8.0)
 
-    @rule(who=stations, wanted_da=st.sampled_from([None, 0, 60, 120, 240, 420, 480]), for_s=pauses)
+    @rule(who=stations, wanted_da=st.sampled_from(WANTED_DA), for_s=pauses)
     def want(self, who: int, wanted_da: int | None, for_s: float) -> None:
         self.circuit.wanted[who] = wanted_da
         self._pass(for_s)
 
-    @rule(who=stations, letter=st.sampled_from("ABC"), part=st.sampled_from([0.0, 0.5, 1.0]), for_s=pauses)
+    @rule(who=stations, letter=st.sampled_from("ABC"), part=st.sampled_from(PARTS), for_s=pauses)
     def plug(self, who: int, letter: str, part: float, for_s: float) -> None:
         process = self.circuit.all[who]
-        process.car.letter, process.car.part = letter, part
+        process.car.plug(letter)
+        process.car.part = part
         process.look(self.circuit.now)
         self._pass(for_s)
 
     @rule(
         who=stations,
-        lost=st.sampled_from([(0.0, 0.0), (0.3, 0.3), (1.0, 0.0), (0.0, 1.0), (1.0, 1.0)]),
-        repeated=st.sampled_from([0.0, 0.5]),
-        delay_s=st.sampled_from([0.0, 0.5, 3.0, 12.0]),
+        lost=st.sampled_from(LOST),
+        repeated=st.sampled_from(REPEATED),
+        delay_s=st.sampled_from(DELAYS_S),
         for_s=pauses,
     )
-    def disturb(
-        self, who: int, lost: tuple[float, float], repeated: float, delay_s: float, for_s: float
-    ) -> None:
+    def disturb(self, who: int, lost: tuple[float, float], repeated: float, delay_s: float, for_s: float) -> None:
         line = self.circuit.lines[who]
         line.lost_down, line.lost_up = lost
         line.repeated, line.delay_s = repeated, delay_s
         self._pass(for_s)
 
-    @rule(who=stations, stalled_s=st.sampled_from([0.5, 1.5, 4.0, 7.0]), for_s=pauses)
+    @rule(who=stations, stalled_s=st.sampled_from(STALLS_S), for_s=pauses)
     def stall(self, who: int, stalled_s: float, for_s: float) -> None:
         self.circuit.all[who].stall(stalled_s, self.circuit.now)
         self._pass(for_s)
@@ -439,19 +447,49 @@ class Promise(RuleBasedStateMachine):
         self._pass(for_s)
 
 
-Promise.TestCase.settings = settings(max_examples=60, stateful_step_count=25, deadline=None)
+Promise.TestCase.settings = settings(
+    max_examples=30, stateful_step_count=25, deadline=None, phases=[Phase.reuse, Phase.generate]
+)  # shrinking worlds takes minutes
 test_promise = Promise.TestCase
+
+DAYS = range(*map(int, os.environ.get("WATTI_LEDGER_DAYS", "0:25").split(":")))
+"""Seeds of long random runs; a wider range looks for new ones."""
+
+
+@pytest.mark.parametrize("seed", DAYS)
+def test_promise_in_a_long_run(seed: int) -> None:
+    rng = Random(seed)
+    world = Promise()
+    choose = rng.choice
+    world.begin([choose((0.99, 1.0, 1.01)) for _ in STATIONS], seed, choose(POSITIONS_DA))
+    for _ in range(60):
+        who, for_s = choose(STATIONS), choose(PAUSES_S)
+        match choose(("want", "want", "want", "plug", "disturb", "calm", "stall", "restart", "turn")):
+            case "want":
+                world.want(who, choose(WANTED_DA), for_s)
+            case "plug":
+                world.plug(who, choose("ABCCC"), choose(PARTS), for_s)
+            case "disturb":
+                world.disturb(who, choose(LOST), choose(REPEATED), choose(DELAYS_S), for_s)
+            case "calm":
+                world.disturb(who, (0.0, 0.0), 0.0, 0.0, for_s)
+            case "stall":
+                world.stall(who, choose(STALLS_S), for_s)
+            case "restart":
+                world.restart(max(who, 1), for_s)
+            case "turn":
+                world.turn_the_switch(choose(POSITIONS_DA), for_s)
 
 
 def test_the_circuit_of_this_file_does_share() -> None:
     """Else the promise above would be kept by stations that do nothing."""
     circuit = Circuit([1.0] * len(STATIONS), 0, 480)
     for process in circuit.all[:3]:
-        process.car.letter = "C"
+        process.car.plug("C")
         process.look(0.0)
     circuit.run(TIMING.release_s + 8.0, circuit.check)
     assert [process.car.possible_da() for process in circuit.all] == [160, 160, 160, 0]
-    circuit.all[0].car.letter = "A"
+    circuit.all[0].car.plug("A")
     circuit.all[0].look(circuit.now)
     circuit.run(6.0, circuit.check)
     assert [process.car.possible_da() for process in circuit.all] == [0, 240, 240, 0]
@@ -461,7 +499,8 @@ def pair(own_da: int, other_da: int, part: float = 1.0, rate: float = 1.0) -> Ci
     """A primary and one secondary at 48 A that have long been granted this."""
     circuit = Circuit([rate, 1.0], 0, 480)
     for process in circuit.all:
-        process.car.letter, process.car.part = "C", part
+        process.car.plug("C")
+        process.car.part = part
         process.look(0.0)
     circuit.wanted = {0: own_da, 1: other_da}
     circuit.run(TIMING.release_s + 20.0, circuit.check)
@@ -479,7 +518,7 @@ def test_amps_change_sides_after_r_by_any_clock(rate: float) -> None:
 
 
 def test_a_raise_that_was_followed_by_a_cut_before_any_report_is_not_forgotten() -> None:
-    circuit = pair(60, 60)
+    circuit = pair(60, 60, part=0.0)
     circuit.lines[1].lost_up = 1.0
     circuit.wanted[1] = 420
     circuit.run(TIMING.poll_s, circuit.check)
@@ -506,6 +545,18 @@ def test_a_stalled_member_holds_nothing_that_is_given_away() -> None:
     circuit.wanted[0] = 480
     circuit.run(TIMING.release_s + 1.0, circuit.check)
     assert [process.car.possible_da() for process in circuit.all] == [480, 0]
+
+
+def test_a_restarted_station_does_not_close_onto_a_pilot_that_its_last_life_offered() -> None:
+    """The dead-man let go, so the amps are free at once, but the vehicle has not followed yet."""
+    circuit = pair(60, 420)
+    circuit.all[1].stall(1.2, circuit.now)
+    circuit.wanted = {0: 360, 1: 60}
+    circuit.run(2.5, circuit.check)
+    assert [process.car.possible_da() for process in circuit.all] == [360, 0]
+    circuit.all[1].restart(circuit.now)
+    circuit.run(TIMING.reaction_s + 5.0, circuit.check)
+    assert [process.car.possible_da() for process in circuit.all] == [360, 60]
 
 
 def test_a_new_primary_gives_nothing_that_the_old_one_may_have_given() -> None:

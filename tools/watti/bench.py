@@ -37,15 +37,14 @@ def run(args: Namespace) -> int:
     folder = bench_dir(args.dir).absolute()
     names = [f"s{number}" for number in range(1, len(args.switches) + 1)]
     with ExitStack() as stack:
+        stack.callback(signals.close)
         line = PtyLine(folder, len(names) + 1, args.baud, random.Random())
         stack.callback(line.close)
         _clear(folder, names)
         server = PlantServer(listen(folder / "bench.sock"), _plants(names, args.switches), time.monotonic())
         stack.callback((folder / "bench.sock").unlink, missing_ok=True)
         stack.callback(server.close)
-        bench = Bench(
-            folder, line, server, signals, None if args.headless or not sys.stdout.isatty() else Screen()
-        )
+        bench = Bench(folder, line, server, signals, None if args.headless or not sys.stdout.isatty() else Screen())
         stack.callback(bench.close)
         bench.start(names, args)
         return bench.run(inf if args.duration is None else time.monotonic() + args.duration)
@@ -77,23 +76,19 @@ class Bench:
         self._screen = screen
         self._processes: dict[str, subprocess.Popen[bytes]] = {}
         self._ended: dict[str, str] = {}
-        """How the process of a station has ended, by its name."""
+        """By station: how its process has ended, in a sentence."""
         self._shown: dict[str, Row] = {}
         self._began = self._draw_at = time.monotonic()
 
     def start(self, names: Sequence[str], args: Namespace) -> None:
         """One process for each station, and the lines that say where everything is."""
         print(f"bench in {self._folder}: {len(names)} stations on a line at {args.baud} baud, 8E1")
-        for name, switch, model, port in zip(
-            names, args.switches, args.models, self._line.paths, strict=False
-        ):
+        for name, switch, model, port in zip(names, args.switches, args.models, self._line.paths, strict=False):
             print(f"  {name}  switch {switch:X}, {model}, {port}")
             config = self._configure(name, model, args.baud, port)
             self._processes[name] = self._spawn(name, config)
         print(f"  free port: {self._line.paths[-1]}; logs: {self._folder / 'log'}")
-        print(
-            "look and act from another terminal: watti status, watti plug s2, watti switch s1 6", flush=True
-        )
+        print("look and act from another terminal: watti status, watti plug s2, watti switch s1 6", flush=True)
 
     def run(self, until: float) -> int:
         """Until the time is up or a signal asks for the end."""
@@ -145,20 +140,16 @@ class Bench:
         """Start a station in a process group of its own, so that Ctrl-C is the bench's alone."""
         arguments = [sys.executable, "-m", "watti", "run", str(config), "--dir", str(self._folder)]
         with (self._folder / "log" / f"{name}.log").open("wb") as log:
-            return subprocess.Popen(
-                arguments, stdin=subprocess.DEVNULL, stdout=log, stderr=log, process_group=0
-            )
+            return subprocess.Popen(arguments, stdin=subprocess.DEVNULL, stdout=log, stderr=log, process_group=0)
 
     def _reap(self) -> None:
         for name, process in self._processes.items():
             code = process.poll()
             if code is not None and name not in self._ended:
                 how = f"exit {code}" if code >= 0 else SignalNames(-code).name
-                self._ended[name] = how
-                self._event(name, f"process ended ({how}); again: watti run {self._config(name)}")
-
-    def _config(self, name: str) -> str:
-        return f"{self._folder / 'stations' / name}.toml --dir {self._folder}"
+                config = self._folder / "stations" / f"{name}.toml"
+                self._ended[name] = f"process ended ({how}); again: watti run {config} --dir {self._folder}"
+                self._event(name, self._ended[name])
 
     # Time
 
@@ -179,8 +170,9 @@ class Bench:
         for entry in rows:
             self._compare(entry)
         if self._screen is not None:
-            gone = {entry["station"] for entry in rows if entry["pid"] is None}
-            self._screen.draw(table(rows, {name: how for name, how in self._ended.items() if name in gone}))
+            gone = [entry["station"] for entry in rows if entry["pid"] is None]
+            ends = [f"{name}: {self._ended[name]}" for name in gone if name in self._ended]
+            self._screen.draw([*table(rows), *ends])
 
     def _compare(self, entry: Row) -> None:
         """Say what is new about a station, where there is no screen to see it on."""

@@ -5,7 +5,7 @@ import re
 import sys
 import time
 from argparse import Namespace
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import asdict
 from pathlib import Path
 from typing import Any
@@ -34,9 +34,7 @@ def find(folder: Path) -> Found:
     silent = []
     for path in sorted(folder.glob("*.sock")):
         try:
-            found.update(
-                (status["station"], (path, status)) for status in ask(path, {"do": "status"})["stations"]
-            )
+            found.update((status["station"], (path, status)) for status in ask(path, {"do": "status"})["stations"])
         except TimeoutError:
             silent.append(f"{path} does not answer: the process behind it stands still")
         except OSError:  # left behind by one that was killed
@@ -90,7 +88,7 @@ def fault(args: Namespace) -> int:
 # How they do it
 
 
-def _reporting(command: Any) -> int:
+def _reporting(command: Callable[[], object]) -> int:
     """Run it; what can't be done becomes one line and an exit code."""
     try:
         command()
@@ -116,9 +114,9 @@ def _show(args: Namespace, screen: Screen | None) -> None:
     if args.json:
         print(json.dumps(rows, indent=None if args.watch else 2), flush=True)
     elif screen is not None:
-        screen.draw(table(rows, {}))
+        screen.draw(table(rows))
     else:
-        print("\n".join(table(rows, {})), end="\n\n" if args.watch else "\n", flush=True)
+        print("\n".join(table(rows)), end="\n\n" if args.watch else "\n", flush=True)
 
 
 def _do(args: Namespace, request: Mapping[str, Any]) -> Mapping[str, Any]:

@@ -7,7 +7,7 @@ import sys
 import time
 from argparse import Namespace
 from collections.abc import Iterator, Mapping
-from contextlib import ExitStack, contextmanager
+from contextlib import ExitStack, contextmanager, suppress
 from pathlib import Path
 from signal import SIGINT
 from typing import Any
@@ -43,6 +43,7 @@ def run(args: Namespace) -> int:
     signals = Signals()
     folder = bench_dir(args.dir)
     with ExitStack() as stack:
+        stack.callback(signals.close)
         wanted = args.name or config.name
         name = stack.enter_context(held(folder, wanted) if wanted else first_free(folder))
         serial = serial_of(StationSpec(name, config.model, config.serial, 0, True, 0.0))
@@ -65,7 +66,10 @@ def timing_of(config: StationConfig, path: Path) -> Timing:
 
 
 def _say(sentence: str) -> None:
-    print(sentence, file=sys.stderr, flush=True)
+    """Tell whoever listens; a full disk, or a reader that has gone, stops no station."""
+    if sys.stderr is not None:
+        with suppress(OSError):
+            print(sentence, file=sys.stderr, flush=True)
 
 
 def _live(name: str, setup: Setup, board: RemoteBoard, signals: Signals) -> int:

@@ -5,6 +5,8 @@ import sys
 from collections.abc import Mapping, Sequence
 from typing import Any
 
+from firmware.protection import BY_CODE
+
 Row = dict[str, Any]
 
 _IDLE: Mapping[str, Any] = {
@@ -66,31 +68,35 @@ def _state(status: Mapping[str, Any]) -> str:
     return letter if letter in "EF" else letter + ("2" if status["offered_a"] else "1")
 
 
-def table(rows: Sequence[Row], notes: Mapping[str, str]) -> list[str]:
-    """The lines of a table, and below it what takes a sentence. `notes`: what else to say, by station."""
-    cells = [_cells(entry, notes) for entry in rows]
+def table(rows: Sequence[Row]) -> list[str]:
+    """The lines of a table, and below it what takes a sentence."""
+    cells = [_cells(entry) for entry in rows]
     heads = [head for _, head, _ in _COLUMNS]
     widths = [max(map(len, column)) for column in zip(heads, *cells, strict=True)]
     lines = [_line(entry, widths) for entry in (heads, *cells)]
     lines.append(f"{sum(entry['drawn_a'] for entry in rows):.2f} A drawn together")
-    return lines + [f"{entry['station']}: {entry['why']}" for entry in rows if entry["why"]]
+    return lines + [f"{entry['station']}: {_sentence(entry)}" for entry in rows if _sentence(entry)]
 
 
-def _cells(entry: Row, notes: Mapping[str, str]) -> list[str]:
+def _cells(entry: Row) -> list[str]:
     bus = entry["bus"] or {"missed": None, "crc_errors": None}
     measured = {key: f"{entry[key]:.1f}" for key in ("offered_a", "drawn_a", "limit_a")}
-    shown = {**entry, **bus, **measured, "note": notes.get(entry["station"]) or note(entry)}
+    shown = {**entry, **bus, **measured, "note": _note(entry)}
     return ["-" if shown[key] is None else str(shown[key]) for key, _, _ in _COLUMNS]
 
 
+def _sentence(entry: Row) -> str:
+    """What its firmware says of its fault, else what such a fault is; empty without one."""
+    fault = BY_CODE.get(entry["fault"])
+    return entry["why"] or ("" if fault is None else fault.sentence)
+
+
 def _line(cells: Sequence[str], widths: Sequence[int]) -> str:
-    padded = (
-        f"{cell:{align}{width}}" for cell, width, (_, _, align) in zip(cells, widths, _COLUMNS, strict=True)
-    )
+    padded = (f"{cell:{align}{width}}" for cell, width, (_, _, align) in zip(cells, widths, _COLUMNS, strict=True))
     return " ".join(padded).rstrip()
 
 
-def note(entry: Row) -> str:
+def _note(entry: Row) -> str:
     """What is wrong with a station's process, in a word or two; empty when nothing is."""
     if entry["pid"] is None:
         return "no process"
@@ -108,9 +114,8 @@ class Screen:
         """Replace what was drawn last; what does not fit is cut off."""
         size = shutil.get_terminal_size()
         fitting = [line[: size.columns - 1] for line in lines[: size.lines - 1]]
-        above = f"\x1b[{self._height}A" if self._height else ""
-        if size != self._size:  # the terminal has wrapped what was drawn: nobody knows where it stands
-            above = "\x1b[H\x1b[2J"
+        # After a change of size nobody knows where the last lines stand, wrapped anew: go on below them.
+        above = f"\x1b[{self._height}A" if self._height and size == self._size else ""
         self._size, self._height = size, len(fitting)
         sys.stdout.write(above + "\r" + "".join(f"{line}\x1b[K\n" for line in fitting) + "\x1b[J")
         sys.stdout.flush()
