@@ -82,7 +82,7 @@ class Demand:
             self._takes_all()
         elif now >= self._idle_until:
             self.cap_da, self._idle_until, self._since = None, inf, now
-        elif drawn <= _NOTHING_DA and not self._started:
+        elif drawn <= _NOTHING_DA:
             if now - self._since >= _START_S:
                 self._does_not_start(offered, now)
         elif now - self._since >= self._reaction_s + _SHOW_S:
@@ -105,8 +105,8 @@ class Demand:
             self.cap_da, self._shown = cap, (offered, drawn)
 
     def _does_not_start(self, offered: int, now: float) -> None:
-        self._since = now
-        if offered >= _TOP_DA or (self.cap_da is not None):
+        self._since, self._started = now, False
+        if offered >= _TOP_DA or self.cap_da is not None or offered < self.wish_da:  # nothing more to try now
             self.cap_da, self.wish_da, self._idle_until = max(MIN_OFFER_DA, self.floor_da), 0, now + _IDLE_RETRY_S
         else:
             self.wish_da = max(self.floor_da, offered + _STEP_DA)
