@@ -94,7 +94,7 @@ class Station:
         """Put the outputs into their safe state and look at the world for the first time."""
         self._board.contactor.open()
         self._board.pilot.steady()
-        self._commanded_at = now
+        self._commanded_at = self._lowered_at = now  # what the pilot said before is not known
         self.on_inputs(inputs, now)
 
     def on_inputs(self, inputs: Inputs, now: float) -> None:
@@ -230,7 +230,6 @@ class Station:
         self.wants = self._told_to_wait = False
         self.holder.end()
         self._woken_at = None
-        self._lowered_at = self._changed_at = -inf
         self._faults.on_unplugged()
 
     def _stop_pilot(self, now: float) -> None:

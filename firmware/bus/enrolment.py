@@ -50,7 +50,7 @@ class Search:
         branch = self._pop()
         is_first_half = branch.depth > 0 and not branch.bits >> (branch.depth - 1)
         if is_first_half and not branch.guessed and branch.depth < SERIAL_BITS:
-            self._split(guessed=True)
+            self._split(self._stack.pop(), guessed=True)
 
     def on_found(self) -> None:
         """One station answered and is mute now. What it may have masked is found when all are asked again."""
@@ -61,7 +61,7 @@ class Search:
         """Several answered at once. Returns the serial that two of them share, when that is proved."""
         branch = self._stack[-1]
         if branch.depth < SERIAL_BITS:
-            self._split(guessed=False)
+            self._split(self._stack.pop(), guessed=False)
             return None
         self._proofs += 1
         if self._proofs < _TWIN_PROOFS:
@@ -69,8 +69,7 @@ class Search:
         self._pop()
         return branch.bits
 
-    def _split(self, guessed: bool) -> None:
-        branch = self._pop()
+    def _split(self, branch: Branch, guessed: bool) -> None:
         for bit in (1, 0):
             bits = branch.bits | bit << branch.depth
             self._stack.append(Branch(bits, branch.depth + 1, guessed))

@@ -21,6 +21,9 @@ from firmware.bus.rtu import frame
 
 logging.getLogger("pymodbus.logging").setLevel(logging.CRITICAL)  # noise on the line is counted, not logged
 
+_READS = (0x03, 0x04)
+_LENGTHS = {0x03: 8, 0x04: 8, 0x2B: 7}
+"""Of requests, by function code."""
 _MAX_COUNT = 125  # registers in one read (Modbus application protocol V1.1b3, 6.3)
 _BASIC_OBJECTS = 3  # 0-2 are the basic category of Read Device Identification (6.21)
 _INDIVIDUAL = 4
@@ -37,28 +40,28 @@ class PlainModbus:
 
     def answer(self, request: bytes) -> bytes:
         """The whole frame that answers a whole frame; empty when it is not a request this could be."""
+        code = request[1]
+        if _LENGTHS.get(code, len(request)) != len(request):
+            return b""  # somebody's answer
+        if code in _READS and not 1 <= int.from_bytes(request[4:6], "big") <= _MAX_COUNT:
+            return _frame(request, ExceptionResponse(code, ExcCodes.ILLEGAL_VALUE))
         try:
             pdu = self._decode(request[1:-2])
         except (ModbusException, ValueError, IndexError):
-            return self._frame(request, ExceptionResponse(request[1], ExcCodes.ILLEGAL_VALUE))
-        if pdu is None or pdu.function_code & 0x80:
+            return _frame(request, ExceptionResponse(code, ExcCodes.ILLEGAL_VALUE))
+        if pdu is None or code & 0x80:
             return b""
-        return self._frame(request, self._respond(pdu, request))
+        return _frame(request, self._respond(pdu))
 
-    def _frame(self, request: bytes, response: ModbusPDU) -> bytes:
-        return frame(bytes((request[0], response.function_code)) + response.encode())
-
-    def _respond(self, pdu: ModbusPDU, request: bytes) -> ModbusPDU:
-        if isinstance(pdu, ReadHoldingRegistersRequest) and len(request) == 8:
+    def _respond(self, pdu: ModbusPDU) -> ModbusPDU:
+        if isinstance(pdu, ReadHoldingRegistersRequest):
             return self._read(pdu)
-        if isinstance(pdu, ReadDeviceInformationRequest) and len(request) == 7:
+        if isinstance(pdu, ReadDeviceInformationRequest):
             return self._identify(pdu)
         return ExceptionResponse(pdu.function_code, ExcCodes.ILLEGAL_FUNCTION)
 
     def _read(self, pdu: ReadHoldingRegistersRequest) -> ModbusPDU:
         values = self._registers()
-        if not 1 <= pdu.count <= _MAX_COUNT:
-            return ExceptionResponse(pdu.function_code, ExcCodes.ILLEGAL_VALUE)
         if pdu.address + pdu.count > len(values):
             return ExceptionResponse(pdu.function_code, ExcCodes.ILLEGAL_ADDRESS)
         wanted = list(values[pdu.address : pdu.address + pdu.count])
@@ -77,3 +80,7 @@ class PlainModbus:
             last = _BASIC_OBJECTS if pdu.read_code == 1 else len(self._objects)
             wanted = {i: text for i, text in self._objects.items() if i < last}
         return ReadDeviceInformationResponse(pdu.read_code, dict(wanted))
+
+
+def _frame(request: bytes, response: ModbusPDU) -> bytes:
+    return frame(bytes((request[0], response.function_code)) + response.encode())

@@ -13,6 +13,8 @@ from firmware.bus.health import BusHealth
 
 BITS_PER_CHARACTER = 11  # 8E1 with start bit
 MAX_FRAME = 256
+_CODES = (0x01, 0x02, 0x03, 0x04, 0x05, 0x06, 0x0F, 0x10, 0x17, 0x2B, 0x41)
+_LAST_EXCEPTION = 0x0B
 _crc16: Callable[[bytes], int] = fastcrc.crc16.modbus
 
 
@@ -43,7 +45,7 @@ def lengths(data: bytes) -> tuple[int, ...]:
     """
     code, third = data[1], data[2]
     if code & 0x80:
-        return (5,)
+        return (5,) if code & 0x7F in _CODES and 1 <= third <= _LAST_EXCEPTION else ()
     if code in (0x01, 0x02, 0x03, 0x04):
         return (8, 5 + third)
     if code in (0x05, 0x06):

@@ -100,6 +100,7 @@ class Demand:
                 self._ratio = min(self._ratio, drawn / offered)
                 self._takes_all()
                 return
+            self._shown = None  # only the first settled draw after a cut says what the cut did, not a slow taper
         cap = max(MIN_OFFER_DA, int(drawn / self._ratio) + _MARGIN_DA)
         if cap < offered - 5:
             self.cap_da, self._shown = cap, (offered, drawn)
@@ -107,6 +108,7 @@ class Demand:
     def _does_not_start(self, offered: int, now: float) -> None:
         self._since, self._started = now, False
         if offered >= _TOP_DA or self.cap_da is not None or offered < self.wish_da:  # nothing more to try now
-            self.cap_da, self.wish_da, self._idle_until = max(MIN_OFFER_DA, self.floor_da), 0, now + _IDLE_RETRY_S
+            self.cap_da, self.wish_da = max(MIN_OFFER_DA, self.floor_da), 0
+            self._idle_until = min(self._idle_until, now + _IDLE_RETRY_S)
         else:
             self.wish_da = max(self.floor_da, offered + _STEP_DA)

@@ -5,10 +5,13 @@ Data Networks, section 6.5.2).
 """
 
 from collections.abc import Sequence
+from math import copysign
 from typing import NamedTuple
 
 TURN_S = 600.0  # a turn is at least 10 minutes: vehicles and contactors dislike flapping
 PATIENCE_S = 3000.0  # waiting longer than this goes first, so that nobody waits 60 minutes
+
+_OUT_OF_PATIENCE = 1
 
 
 class Claim(NamedTuple):
@@ -19,7 +22,7 @@ class Claim(NamedTuple):
     cap_da: int
     """More than this it can't take; at least `floor_da`."""
     turn_s: float
-    """How long its present turn has lasted; negative = it waits, and minus this is how long."""
+    """How long its present turn has lasted; negative (-0.0 too) = it waits, and minus this is how long."""
     served_s: float
     """How long it has been served since it was plugged in."""
     wish_da: int = 0
@@ -48,14 +51,17 @@ def served(total_da: int, claims: Sequence[Claim]) -> list[bool]:
         if claims[i].floor_da <= left:
             chosen[i] = True
             left -= claims[i].floor_da
+        elif _precedence(claims[i])[0] == _OUT_OF_PATIENCE:
+            break  # nobody starts on what it will need
     return chosen
 
 
 def _precedence(claim: Claim) -> tuple[int, float, float]:
-    if 0 <= claim.turn_s < TURN_S:
+    waits = copysign(1.0, claim.turn_s) < 0
+    if not waits and claim.turn_s < TURN_S:
         return (0, -claim.turn_s, 0.0)
     if claim.turn_s < -PATIENCE_S:
-        return (1, claim.turn_s, 0.0)
+        return (_OUT_OF_PATIENCE, claim.turn_s, 0.0)
     return (2, claim.served_s, claim.turn_s)
 
 

@@ -71,5 +71,5 @@ class Rivals:
                 self.serial = int(record["yielded_to"])
             elif record:
                 self.forget()
-        except (ValueError, KeyError, TypeError, AttributeError):
+        except (ValueError, KeyError, TypeError, AttributeError, OverflowError, RecursionError):
             self.forget()
