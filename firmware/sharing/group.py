@@ -99,19 +99,23 @@ class Group:
 
     def grant(self, member: Member, now: float) -> Grant:
         """The next grant for a member, numbered, with its reason."""
-        target = member.target_da
-        given = member.row.granted_da
-        if target > given:
-            free = self.ledger.free_da(member.row, now)
-            if free < target and (free < MIN_OFFER_DA or self.settles_at(now) <= now + _SOON_S):
-                target = given
-        amps = self.ledger.commit(member.row, target, now)
+        amps = self.ledger.commit(member.row, self._within_reach_da(member, now), now)
         if not self.giving:
             member.reason = Reason.QUIET_START
         else:
             member.reason = Reason.SETTLING if amps < member.target_da else member.why(self.ledger.limit_da)
         row, limit_da = member.row, self.ledger.limit_da
         return Grant(row.number, row.answered, amps, self._lease_ds, limit_da, member.reason)
+
+    def _within_reach_da(self, member: Member, now: float) -> int:
+        """The target, or what the member has when a raise must wait for others or is about to grow."""
+        target, given = member.target_da, member.row.granted_da
+        if target <= given:
+            return target
+        free = self.ledger.free_da(member.row, now)
+        if free < target and (free < MIN_OFFER_DA or self.settles_at(now) <= now + _SOON_S):
+            return given
+        return min(target, free)
 
     def settles_at(self, now: float) -> float:
         """When the next amps that are being given up may come free; inf = nothing is."""
@@ -121,7 +125,11 @@ class Group:
                 soonest = row.settles_at
         return soonest
 
-    def unmet(self) -> list[Member]:
-        """Members that were told something else than they shall get: cuts first, as they make room."""
-        members = [m for m in (self.own, *self.secondaries) if m.row.granted_da != m.target_da]
-        return sorted(members, key=lambda m: m.target_da > m.row.granted_da)
+    def unmet(self, now: float) -> list[Member]:
+        """Members that can be told something else than they were: cuts first, as they make room."""
+        found = []
+        for member in (self.own, *self.secondaries):
+            given = member.row.granted_da
+            if given != member.target_da and given != self._within_reach_da(member, now):
+                found.append(member)
+        return sorted(found, key=lambda m: m.target_da > m.row.granted_da)

@@ -173,7 +173,7 @@ class Primary:
         if self.group.due(now):
             self.group.plan(now)
             self._exchange_own(now)
-        for member in reversed(self.group.unmet()):
+        for member in reversed(self.group.unmet(now)):
             if member is not self.group.own and member not in self._polls:
                 self._polls.appendleft(member)
         self._recheck_at = self.group.settles_at(now)

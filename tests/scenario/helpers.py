@@ -174,11 +174,13 @@ class Judge:
         slot = self.bench.world.slots[index]
         plant, node = slot.plant, slot.node
         if index in self.fouls or not plant.contactor_closed:
-            for what in ("letter", "lease"):
-                self._since.pop((index, what), None)
+            self._since = {key: at for key, at in self._since.items() if key[0] != index}
             return
-        lease = isinstance(node, App) and not slot.stalled and node.station.holder.amps_da >= 60
-        self._stands(index, "letter", plant.letter not in "CD", 0.1 if node and not slot.stalled else 1.2)
+        runs = node is not None and not slot.stalled
+        lease = isinstance(node, App) and runs and node.station.holder.amps_da > 0
+        empty = plant.letter not in "CD"
+        self._stands(index, "letter", empty and runs, 0.1)
+        self._stands(index, "letter or process", empty and not runs, 1.2)
         self._stands(index, "lease", not lease, 6.3)
 
     def _stands(self, index: int, what: str, wrong: bool, allowed_s: float) -> None:

@@ -5,6 +5,7 @@ import json
 import os
 import subprocess
 import sys
+from dataclasses import replace
 from functools import cache
 from io import StringIO
 from itertools import groupby, pairwise
@@ -16,8 +17,8 @@ import pytest
 from firmware.bus.messages import Reason
 from firmware.protection import BY_CODE
 from firmware.sharing.fair import TURN_S
-from firmware.sharing.ledger import Ledger, Row
-from tests.scenario.helpers import CHART, TIMING, WORST, event, plugs, scenario
+from firmware.sharing.ledger import Ledger
+from tests.scenario.helpers import CHART, TIMING, event, plugs, scenario
 from watti.cli import main
 from watti.scenario import CONFIGS, Scenario, load_scenario
 from watti.simulate import COLUMNS, Simulation
@@ -30,7 +31,7 @@ REASONS = {
     *("group_full", "more_than_one_primary", "online", "temperature", "fault"),
 }
 STATES = {"A1", "A2", "B1", "B2", "C1", "C2", "D1", "D2", "E", "F", "off"}
-_ROUNDING_A = 0.005
+_LONG = {"rotation_16a", "noisy_line"}
 
 
 class Line(NamedTuple):
@@ -124,12 +125,11 @@ def test_the_trace_has_a_row_only_for_a_change(name: str) -> None:
         by_station[line.station] = line
 
 
-@every_file
-def test_the_trace_has_a_row_for_each_tenth_of_an_ampere(name: str) -> None:
-    for before, after in pairwise(sorted(shown(name).lines, key=lambda line: (line.station, line.t_s))):
-        same = before.station == after.station and before.state == after.state == "C2"
-        if same and before.contactor == after.contactor == "closed" and after.drawn_a > before.drawn_a > 0:
-            assert after.drawn_a - before.drawn_a < 48.0
+def test_the_trace_has_a_row_for_each_tenth_of_an_ampere_of_a_climb() -> None:
+    lines = [line for line in shown("mixed_models").lines if line.station == "s1" and 30 <= line.t_s < 330]
+    climb = [line.drawn_a for line in lines if line.contactor == "closed" and line.drawn_a > 0]
+    assert max(climb) > 75
+    assert all(after - before <= 0.11 for before, after in pairwise(climb))
 
 
 @every_file
@@ -143,13 +143,13 @@ def test_drawn_in_the_trace_is_never_above_the_limit_of_any_primary_ever(name: s
         assert sum(drawn.values()) <= highest + 0.01 * len(drawn)
 
 
-@every_file
+@pytest.mark.parametrize("name", [path.stem for path in FILES if path.stem not in _LONG])
 def test_same_scenario_and_seed_give_the_same_bytes(name: str) -> None:
     loaded = load_scenario(CONFIGS / "scenarios" / f"{name}.toml")
     assert simulate(loaded, loaded.seed).text == shown(name).text
 
 
-@pytest.mark.parametrize("name", ["noisy_line", "sixth_station"])
+@pytest.mark.parametrize("name", ["worst_cars"])
 def test_another_process_with_other_hashes_gives_the_same_bytes(name: str, tmp_path: Path) -> None:
     path = tmp_path / "trace.csv"
     command = [sys.executable, "-m", "watti", "simulate", str(CONFIGS / "scenarios" / f"{name}.toml")]
@@ -160,9 +160,11 @@ def test_another_process_with_other_hashes_gives_the_same_bytes(name: str, tmp_p
     assert path.read_text() == shown(name).text
 
 
-def test_another_seed_gives_another_run_of_a_noisy_line() -> None:
-    noisy = load_scenario(CONFIGS / "scenarios" / "noisy_line.toml")
-    assert simulate(noisy, noisy.seed + 1).text != shown("noisy_line").text
+def test_the_seed_decides_what_a_noisy_line_does() -> None:
+    noisy = replace(load_scenario(CONFIGS / "scenarios" / "noisy_line.toml"), duration_s=400.0)
+    first = simulate(noisy, 1).text
+    assert simulate(noisy, 1).text == first
+    assert simulate(noisy, 2).text != first
 
 
 # The maker's page
@@ -336,7 +338,7 @@ def test_json_has_the_keys_of_the_interface(capsys: pytest.CaptureFixture[str]) 
     assert (result["duration_s"], result["limit_a"], result["peak_total_a"]) == (3000, 48.0, 48.0)
     assert result["violations"] == []
     assert result["bus"]["cycle_s_p50"] <= 1.15 * result["bus"]["cycle_limit_s"]
-    assert result["stations"]["s1"]["energy_kwh"] == pytest.approx(5.6, abs=0.5)
+    assert result["stations"]["s1"]["energy_kwh"] == pytest.approx(0.24 * 300 / 3600 * (48 + 24 + 16 + 12 + 9.6), abs=0.1)
     assert result["stations"]["s1"]["charging_s"] == pytest.approx(1500, abs=10)
 
 
@@ -349,14 +351,6 @@ def test_the_judge_sees_a_ledger_that_forgets_the_others(
     violation = json.loads(capsys.readouterr().out)["violations"][0]
     assert violation["total_a"] > violation["limit_a"] == 48.0
     assert violation["t_s"] > 30
-
-
-def test_the_judge_sees_a_cut_that_counts_before_r(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(Row, "settles_at", property(lambda row: row._settling[0][1] - 5 if row._settling else 1e99))
-    monkeypatch.setattr(Row, "_settle", lambda row, now: row._settling.clear())
-    events = [*plugs(1), *plugs(2, at_s=60)]
-    run = simulate(scenario(events, "BF", vehicles=(WORST,), duration_s=120), 1)
-    assert run.simulation.violations
 
 
 def test_a_lowered_limit_binds_one_release_time_later() -> None:
