@@ -70,6 +70,7 @@ class Station:
         self._stopping_since: float | None = None
         self._not_before = -inf
         self._plugged_at = -inf
+        self._ready_at = -inf
         self._offered_since: float | None = None
         self._woken_at: float | None = None
         self._entered_c = -inf
@@ -122,7 +123,7 @@ class Station:
     def set_ready(self, ready: bool, now: float) -> None:
         """A live primary stands behind this station, or no longer does."""
         if ready != self.group_ready:
-            self.group_ready = ready
+            self.group_ready, self._ready_at = ready, now
             self._settle(now)
 
     def join(self, now: float) -> None:
@@ -254,8 +255,10 @@ class Station:
         """What the pilot shall advertise now, 0 = steady."""
         if self.state[0] not in "BCD" or self.blocked or self._stopping_since is not None:
             return 0
-        if not self._due(self._not_before, now):
-            return min(self.offered_da, MIN_OFFER_DA)
+        if not self.offered_da and not self._due(self._starts_at, now):
+            return 0
+        if self.state in ("C1", "D1") and not self._due(self._lowered_at + OPEN_UNDER_LOAD_S, now):
+            return 0  # it was just told to leave C: PWM now would make that look like its own wish
         lease = self.holder.amps_da
         if lease >= MIN_OFFER_DA:
             self._told_to_wait = False
@@ -265,6 +268,11 @@ class Station:
             return 0
         return MIN_OFFER_DA if self._may_ask(now) else 0
 
+    @property
+    def _starts_at(self) -> float:
+        """When PWM may begin: after the pause, and late enough that the contactor can follow within 3 s of C."""
+        return max(self._not_before, self._lowered_at + self._timing.settle_s - _READY_S + 1.0)
+
     def _may_ask(self, now: float) -> bool:
         """Whether a vehicle without a lease gets a pilot: an idle one, and one that waits until it has asked."""
         if not self.wants:
@@ -272,7 +280,7 @@ class Station:
             return True
         if self.state[0] in "CD":
             self._told_to_wait |= self._due(self._entered_c + _READY_S, now)
-        return not self._told_to_wait and self._due(self._plugged_at + _GRACE_S, now)
+        return not self._told_to_wait and self._due(max(self._plugged_at, self._ready_at) + _GRACE_S, now)
 
     def _waking(self, now: float) -> bool:
         """A vehicle that does not ask is woken once by a step to steady; then it is taken as idle."""

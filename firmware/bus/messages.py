@@ -138,6 +138,8 @@ class AreYouSecondary(NamedTuple):
 
     primary: Identity
     serial: int
+    sat: bool
+    """It was giving itself until it met the other: the two have grown together from two lines."""
 
 
 REFUSED_FULL = 1
@@ -214,7 +216,7 @@ _SUBCODES: dict[type, tuple[int, struct.Struct]] = {
     Assign: (3, struct.Struct(">6sI6sIIB")),
     Assigned: (4, struct.Struct(">6sII")),
     Refuse: (5, struct.Struct(">6sI6sB")),
-    AreYouSecondary: (6, struct.Struct(">6sI6s")),
+    AreYouSecondary: (6, struct.Struct(">6sI6s?")),
 }
 """Subcode and layout of each message; serial numbers are six bytes."""
 _BY_SUBCODE = {subcode: (kind, layout) for kind, (subcode, layout) in _SUBCODES.items()}
@@ -249,8 +251,8 @@ def _fields(message: Enrolment) -> tuple[bytes | int, ...]:
             return (_six(station.serial), station.nonce, session)
         case Refuse(primary, serial, why):
             return (_six(primary.serial), primary.nonce, _six(serial), why)
-        case AreYouSecondary(primary, serial):
-            return (_six(primary.serial), primary.nonce, _six(serial))
+        case AreYouSecondary(primary, serial, sat):
+            return (_six(primary.serial), primary.nonce, _six(serial), sat)
 
 
 def decode_enrolment(data: bytes) -> Enrolment | None:
@@ -281,4 +283,4 @@ def _message(kind: type, sender: Identity, rest: list[Any]) -> Enrolment:
         return Assigned(sender, rest[0])
     if kind is Refuse:
         return Refuse(sender, _number(rest[0]), rest[1])
-    return AreYouSecondary(sender, _number(rest[0]))
+    return AreYouSecondary(sender, _number(rest[0]), rest[1])

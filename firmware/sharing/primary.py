@@ -25,6 +25,11 @@ from hal.api import BusPort
 _LISTEN_S = 0.02  # beyond one poll period, so that a sitting primary is heard for sure
 _LISTEN_SPREAD_S = 0.08
 _REST_S = 0.03  # least silence between cycles, with a random part: so that two primaries hear each other
+_GAP_S = 0.005  # beyond the longest answer: the line is between two cycles of the sitting primary
+_JITTER = 0.08  # each cycle begins earlier by up to this part of the period: two that speak at the same moments
+_QUIET_JITTER = 0.5  # hear only collisions, and must drift apart before either has started to give
+_FORMER_LIFE_S = 3.0  # frames of its own serial are its own, still in some buffer
+_SAT_S = 10.0
 _ASK_S = 2.0  # how often a yielded primary asks whether the other has become a secondary
 _QUIET_SEARCH_S = 1.0
 _SEARCH_S = 0.15  # probing may take at least this much of a cycle, also when the polls fill it
@@ -68,7 +73,10 @@ class Primary:
         self._polls: deque[Member] = deque()
         self._enroller = Enroller(identity, self.group, rng.getrandbits(32))
         self._search_until = -inf
+        self._began_at = now
         self._sits_at = now + timing.release_s
+        self._sat_until = -inf
+        """Until when a primary that yielded tells the other that it had been giving."""
         self._cycle_at = now + timing.poll_s + _LISTEN_S + rng.random() * _LISTEN_SPREAD_S
         self._cycle_began: float | None = None
         self._recheck_at = inf
@@ -159,7 +167,8 @@ class Primary:
 
     def _begin_cycle(self, now: float) -> None:
         self._cycle_began = now
-        self._cycle_at = now + self._timing.poll_s
+        jitter = _JITTER if self.group.giving else _QUIET_JITTER
+        self._cycle_at = now + self._timing.poll_s * (1 - jitter * self._rng.random())
         self._search_until = inf
         self._enroller.begin()
         self.group.tend(now)
@@ -210,7 +219,7 @@ class Primary:
         """A yielded primary's only word."""
         if now >= self._cycle_at and self.rivals.serial is not None:
             self._cycle_at = now + _ASK_S * (1 + self._rng.random() / 4)
-            question = msg.AreYouSecondary(self._identity, self.rivals.serial)
+            question = msg.AreYouSecondary(self._identity, self.rivals.serial, now < self._sat_until)
             self._master.say(msg.encode_enrolment(msg.UNENROLLED, question), question, _HERE_LENGTH, now)
 
     # Hearing
@@ -221,8 +230,10 @@ class Primary:
             self._on_frame(frame, now)
         if self._master.waiting is None and self._talks:
             self._speak(now)
-        if self.phase in (Phase.LISTENING, Phase.YIELDED):
+        if self.phase is Phase.LISTENING:
             self._cycle_at = max(self._cycle_at, now + self._timing.poll_s + _LISTEN_S)
+        elif self.phase is Phase.YIELDED:
+            self._cycle_at = max(self._cycle_at, now + self._master.wait_s(msg.STATUS_LENGTH) + _GAP_S)
         return True
 
     def _on_frame(self, frame: bytes, now: float) -> None:
@@ -275,7 +286,7 @@ class Primary:
                     self._master.spoil()
         elif message.primary != self._identity:
             if isinstance(message, msg.AreYouSecondary):
-                self.rivals.heard(message.primary.serial, now)
+                self._on_yielded(message, now)
             else:
                 self._on_rival(message.primary.serial, isinstance(message, msg.Probe) and message.sits, now)
 
@@ -314,18 +325,29 @@ class Primary:
 
     # Other primaries
 
+    def _on_yielded(self, message: msg.AreYouSecondary, now: float) -> None:
+        """Another primary has yielded. One that had been giving itself takes this one with it: nobody knows which
+        of the two switches is right."""
+        self.rivals.heard(message.primary.serial, now)
+        if message.sat and message.serial == self._identity.serial and self.phase is Phase.SITTING:
+            self._yield(message.primary.serial, now)
+
     def _on_rival(self, serial: int, sits: bool, now: float) -> None:
         """A frame of another primary: only one that sits stands its ground, and not against another that sits."""
-        if serial == self._identity.serial and self.phase is Phase.LISTENING:
-            return  # an echo of a former life
+        if serial == self._identity.serial and now < self._began_at + _FORMER_LIFE_S:
+            return  # a late echo of a former life
         self.rivals.heard(serial, now)
-        if self.phase is not Phase.SITTING or sits:
+        if self.phase is Phase.YIELDED:
+            self.rivals.yield_to(serial)
+        elif self.phase is not Phase.SITTING or sits:
             self._yield(serial, now)
         else:
             self._show_rival(now)
 
     def _yield(self, serial: int, now: float) -> None:
         self.rivals.yield_to(serial)
+        if self.phase is Phase.SITTING:
+            self._sat_until = now + _SAT_S
         self.phase = Phase.YIELDED
         self.group.giving = False
         self.group.secondaries.clear()
@@ -333,7 +355,7 @@ class Primary:
         self._enroller.letters.clear()
         self._search_until = -inf
         self._recheck_at = inf
-        self._cycle_at = now + _ASK_S
+        self._cycle_at = now
         self._station.leave(now)
         self._station.set_fault("more_than_one_primary", now)
 

@@ -39,7 +39,7 @@ def test_a_newcomer_yields_and_the_sitting_one_goes_on(seed: int, do: str) -> No
     off = [2] if do == "power_on" else []
     bench = Bench(scenario([*plugs(1, 2, 3, at_s=5.0), cause], f"B{second}F", off=off), seed)
     with judged(bench):
-        bench.run(60)
+        bench.run(59.9)
         _never_two(bench, 120)
         assert _shown(bench, 2) == YIELDED
         assert bench.drawn() == [24.0, 0.0, 24.0]

@@ -124,7 +124,8 @@ class Process:
         self.start(0.0)
 
     def local(self, now: float) -> float:
-        return self.serial * 1000 + now * self.rate
+        """Its own clock, never before the wake-up that `true` has made of it."""
+        return self.serial * 1000 + now * self.rate + 1e-9
 
     def true(self, local: float) -> float:
         return (local - self.serial * 1000) / self.rate
@@ -154,7 +155,7 @@ class Process:
         if -inf < self.stalled_until <= now:
             self._resume(now)
         if self.stalled_until == -inf:
-            local = self.local(now) + 1e-9
+            local = self.local(now)
             self.station.step(local)
             if local >= self.lapses_at:
                 self.leave(now)

@@ -54,7 +54,9 @@ class Evse:
         board = PlantBoard(self.plant, lambda: self.now, _NoBus(), MemoryStore())
         self.station = Station(board, TIMING, 480)
         self.station.start(self.plant.inputs, self.now)
-        self.station.group_ready = ready
+        if ready:
+            self.station.set_ready(True, self.now)
+        self.run(TIMING.settle_s)  # what the pilot said before the start is not known
 
     # Time
 
@@ -185,6 +187,22 @@ def test_contactor_closes_within_3_s_of_c_when_supply_is_ready() -> None:
     asked = evse.first(lambda seen: seen.letter == "C")
     closed = evse.first(lambda seen: seen.contactor_closed)
     assert asked + 0.5 <= closed <= asked + 3.0
+
+
+@pytest.mark.parametrize("empty_s", [0.1, 1.0, 3.0, 6.0])
+def test_a_car_that_follows_another_soon_is_closed_for_within_3_s_of_c(empty_s: float) -> None:
+    """PWM tells a vehicle that the supply is ready."""
+    evse = Evse()
+    evse.charge()
+    evse.unplug()
+    evse.run(empty_s)
+    evse.plug()
+    begin = evse.now
+    evse.run(20)
+    closed = evse.first(lambda seen: seen.contactor_closed, since=begin)
+    ready = max(at for at, seen in evse.log if at <= closed and (seen.letter != "C" or not seen.pwm))
+    asked = evse.first(lambda seen: seen.letter == "C" and seen.pwm, since=ready)
+    assert closed - asked <= 3.0
 
 
 def test_contactor_closes_only_after_500_ms_of_stable_c() -> None:
@@ -757,7 +775,8 @@ def _tour(before: str, offers: bool, after: str, taken: set[tuple[str, str]]) ->
     else:
         evse.show(after)
     evse.run(1)
-    evse.station.group_ready, evse.granting = True, not offers  # and the PWM goes on, or off as the lease ends
+    evse.granting = not offers
+    evse.station.set_ready(True, evse.now)  # and the PWM goes on, or off as the lease ends
     evse.run(60)
 
 

@@ -98,6 +98,8 @@ class Simulation:
         self._writer = csv.writer(trace, lineterminator="\n") if trace is not None else None
         self.apps: list[App] = []
         self._last: list[object] = [None] * len(scenario.stations)
+        """What each station's row was made of: cheaper to compare than the row."""
+        self._rows: list[Row | None] = [None] * len(scenario.stations)
         self._tallies = [Tally() for _ in scenario.stations]
         self._index = {spec.name: i for i, spec in enumerate(scenario.stations)}
         self._drawn = [0.0] * len(scenario.stations)
@@ -245,6 +247,9 @@ class Simulation:
             return
         self._last[i] = seen
         row = self.row(i)
+        if row == self._rows[i]:
+            return
+        self._rows[i] = row
         waits = plant.connected and not plant.contactor_closed and row.reason in _WAITING
         kind = "charging" if current > _CHARGING_A else "waiting" if waits else ""
         if kind != self._tallies[i].kind:
