@@ -31,6 +31,7 @@ from hal.api import Board, Inputs
 _GRACE_S = 10.0  # a vehicle that just came gets its first pilot with its first grant, if that comes this soon;
 # after that 6 A behind an open contactor: some give up when the pilot is withheld for 20-30 s (S)
 _READY_S = 3.0  # PWM in C means supply within this (S): a vehicle that must wait longer is told so by steady
+_CLOSING_S = 0.4  # spare for the contactor itself
 _FEEDBACK_CLOSE_S = 0.5  # a contactor that has not closed by then has failed (I)
 _FEEDBACK_OPEN_S = 1.0  # output still live > 1 s after opening: stuck (S)
 _OVERDRAW_S = 7.0  # (pilot + 0.5 A) x 1.10 for 7 s (EVerest's rule; S)
@@ -78,6 +79,7 @@ class Station:
         """It has asked and was answered with steady: it knows that this station is there but not ready."""
         self._over_since: float | None = None
         self._meter_bad_since: float | None = None
+        self._meter_read_at = -inf
         self._timers = inf
 
     # What happens to it
@@ -192,6 +194,8 @@ class Station:
         self._timers = min(self._timers, self._filter.deadline)
         if self._faults:
             self._timers = min(self._timers, self._faults.step(now))
+        if self._meter_bad_since is not None and self._due(self._meter_read_at + _METER_S, now):
+            self._supervise(now)
         self._drive_pilot(now)
         self._drive_contactor(now)
 
@@ -271,7 +275,7 @@ class Station:
     @property
     def _starts_at(self) -> float:
         """When PWM may begin: after the pause, and late enough that the contactor can follow within 3 s of C."""
-        return max(self._not_before, self._lowered_at + self._timing.settle_s - _READY_S + 1.0)
+        return max(self._not_before, self._lowered_at + self._timing.settle_s - _READY_S + _CLOSING_S)
 
     def _may_ask(self, now: float) -> bool:
         """Whether a vehicle without a lease gets a pilot: an idle one, and one that waits until it has asked."""
@@ -390,7 +394,7 @@ class Station:
 
     def _supervise(self, now: float) -> int:
         """Read the meter, trip on overdraw; the current in deciamps, rounded up, or NO_CURRENT."""
-        amps = self._board.meter.current_a()
+        amps, self._meter_read_at = self._board.meter.current_a(), now
         if math.isnan(amps):
             self._no_meter(now)
             return NO_CURRENT

@@ -55,6 +55,8 @@ class Enroller:
 
     def on_here(self, station: Identity, now: float) -> None:
         """One station answered a probe."""
+        if self.suspect not in self._group.secondaries:
+            self.suspect = None  # lost before it could be polled again
         twin = self._group.twin_of(station)
         if station.serial == self._own.serial:
             self._refuse(station.serial, msg.REFUSED_TWIN, msg.UNENROLLED)

@@ -139,25 +139,37 @@ def test_noise_of_the_meter_does_not_uncap() -> None:
     assert car.demand.cap_da == cap
 
 
+def wished(car: Car, seconds: int) -> list[int]:
+    """Offer what it may need for so long; what that was, each once."""
+    wishes = [car.demand.wish_da]
+    for _ in range(seconds):
+        car.run(1.0, max(60, car.demand.floor_da, car.demand.wish_da))
+        if car.demand.wish_da != wishes[-1]:
+            wishes.append(car.demand.wish_da)
+    return wishes
+
+
 def test_a_car_that_does_not_start_is_offered_more_step_by_step_and_then_left_alone() -> None:
     car = Car(share_da=60, max_da=0)
-    floors = [60]
-    for _ in range(480):
-        car.run(1.0, max(60, car.demand.floor_da))
-        if car.demand.floor_da != floors[-1]:
-            floors.append(car.demand.floor_da)
-    assert floors == [60, 80, 100, 120, 140, 160, 60]
-    assert car.demand.cap_da == 60
+    assert wished(car, 480) == [0, 80, 100, 120, 140, 160, 0]
+    assert car.demand.cap_da == car.demand.floor_da == 60
 
 
 def test_a_car_that_starts_at_10_a_gets_them() -> None:
     car = Car(share_da=60, min_da=100)
-    for _ in range(10):
-        car.run(30.0, max(60, car.demand.floor_da))
+    assert wished(car, 300) == [0, 80, 100, 0]
     assert (car.demand.floor_da, car.offered_da) == (100, 100)
     assert car.drawn_da() > 90
     car.run(600.0)
     assert car.demand.floor_da == 100, "and keeps them"
+
+
+def test_a_wish_that_finds_no_room_is_given_up_for_a_while() -> None:
+    car = Car(share_da=60, max_da=0)
+    car.run(70.0)
+    assert car.demand.wish_da == 80
+    car.run(60.0)
+    assert (car.demand.wish_da, car.demand.floor_da) == (0, 60)
 
 
 def test_an_idle_car_keeps_the_least_and_is_asked_again() -> None:
@@ -183,13 +195,13 @@ def test_an_idle_car_that_starts_at_the_least_is_offered_all() -> None:
 def test_another_car_is_another_car() -> None:
     capped, raised = Car(max_da=160), Car(share_da=60, max_da=0)
     for car in (capped, raised):
-        car.run(120.0)
+        car.run(70.0)
     assert capped.demand.cap_da is not None
-    assert raised.demand.floor_da > 60
+    assert raised.demand.wish_da > 60
     for car in (capped, raised):
         car.report(flags=AVAILABLE)
         assert car.demand.cap_da is None
-        assert car.demand.floor_da == 60
+        assert (car.demand.floor_da, car.demand.wish_da) == (60, 0)
 
 
 @pytest.mark.parametrize("flags", [IDLE, IDLE | WANTS, IDLE | WANTS | HOLDS])

@@ -181,7 +181,7 @@ def test_four_random_serials_cost_about_eleven_probes() -> None:
     rng = Random(1)
     costs = sorted(probes([rng.getrandbits(SERIAL_BITS) for _ in range(4)]) for _ in range(1000))
     assert sum(costs) / len(costs) < 11.5
-    assert costs[989] <= 20
+    assert costs[989] <= 22
 
 
 @pytest.mark.parametrize("low", [0, 2**44 - 1, 0x5A5A5A5A5A5])

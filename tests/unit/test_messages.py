@@ -21,7 +21,7 @@ enrolments: st.SearchStrategy[msg.Enrolment] = st.one_of(
     st.builds(msg.Assign, identities, identities, u32, u8),
     st.builds(msg.Assigned, identities, u32),
     st.builds(msg.Refuse, identities, serials, u8),
-    st.builds(msg.AreYouSecondary, identities, serials),
+    st.builds(msg.AreYouSecondary, identities, serials, st.booleans()),
 )
 
 PRIMARY, STATION = msg.Identity(0xA1B2C3D4E5F6, 0x11223344), msg.Identity(0x0102030405, 0xFFFFFFFF)
@@ -36,7 +36,7 @@ ENROLMENTS = [
         msg.Assign(PRIMARY, STATION, 9, 4),
         msg.Assigned(STATION, SESSION),
         msg.Refuse(PRIMARY, STATION.serial, msg.REFUSED_FULL),
-        msg.AreYouSecondary(PRIMARY, STATION.serial),
+        msg.AreYouSecondary(PRIMARY, STATION.serial, sat=True),
     )
 ]
 

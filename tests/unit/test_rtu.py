@@ -29,7 +29,7 @@ enrolments = st.one_of(
     st.builds(msg.Assign, identities, identities, u32, u8),
     st.builds(msg.Assigned, identities, u32),
     st.builds(msg.Refuse, identities, st.integers(0, 2**48 - 1), u8),
-    st.builds(msg.AreYouSecondary, identities, st.integers(0, 2**48 - 1)),
+    st.builds(msg.AreYouSecondary, identities, st.integers(0, 2**48 - 1), st.booleans()),
 )
 
 

@@ -514,6 +514,18 @@ def test_a_slow_car_is_not_tripped_when_the_pilot_goes_down(reaction_s: float) -
         assert (evse.fault, evse.plant.current_a) == ("", amps)
 
 
+@pytest.mark.parametrize("reaction_s", [5.0, 6.0])
+@pytest.mark.parametrize("apart_s", [1.0, 2.0, 3.5, 4.5])
+def test_decreases_one_after_another_do_not_trip_a_car_that_follows_each(reaction_s: float, apart_s: float) -> None:
+    evse = Evse(amps=48)
+    evse.charge(VehicleSpec("slow", start_delay_s=0.0, ramp_a_per_s=0.0, reaction_s=reaction_s))
+    for amps in (40, 32, 24, 16, 12, 8, 6):
+        evse.amps = amps
+        evse.run(apart_s)
+    evse.run(20)
+    assert (evse.fault, evse.plant.current_a) == ("", 6.0)
+
+
 @pytest.mark.parametrize("margin_a", [0.0, 0.5])
 def test_a_car_that_reads_the_pilot_a_little_high_is_not_tripped(margin_a: float) -> None:
     """(pilot + 0.5 A) x 1.10 is allowed for good."""
