@@ -90,34 +90,27 @@ NUMBER = {fault.code: number for number, fault in enumerate(FAULTS, 1)}
 class Faults:
     """The faults that a station has now."""
 
-    __slots__ = ("_gone_at",)
+    __slots__ = ("_gone_at", "blocking", "disabling", "worst")
 
     def __init__(self) -> None:
         self._gone_at: dict[str, float] = {}
         """By code: since when its cause is gone; inf while it is there."""
+        self._judge()
 
-    def __bool__(self) -> bool:
-        return bool(self._gone_at)
-
-    @property
-    def worst(self) -> str:
+    def _judge(self) -> None:
+        codes = self._gone_at
+        self.worst = next((fault.code for fault in FAULTS if fault.code in codes), "")
         """Code of the most severe one; empty when there is none."""
-        return next((fault.code for fault in FAULTS if fault.code in self._gone_at), "") if self._gone_at else ""
-
-    @property
-    def blocking(self) -> bool:
+        self.blocking = any(BY_CODE[code].severity is not Severity.GROUP for code in codes)
         """Whether one keeps the contactor open."""
-        return bool(self._gone_at) and any(BY_CODE[c].severity is not Severity.GROUP for c in self._gone_at)
-
-    @property
-    def disabling(self) -> bool:
+        self.disabling = any(BY_CODE[code].severity is Severity.DISABLED for code in codes)
         """Whether one makes the station unusable."""
-        return bool(self._gone_at) and any(BY_CODE[c].severity is Severity.DISABLED for c in self._gone_at)
 
     def begin(self, code: str) -> bool:
         """The cause is there. Whether that is new."""
         is_new = self._gone_at.get(code) != inf
         self._gone_at[code] = inf
+        self._judge()
         return is_new
 
     def end(self, code: str, now: float) -> bool:
@@ -129,21 +122,22 @@ class Faults:
 
     def step(self, now: float) -> float:
         """Drop what has cleared; when the next one will."""
-        next_at = inf
-        for code, gone_at in list(self._gone_at.items()):
-            clears = BY_CODE[code].clears
-            if gone_at == inf or clears in (Clears.UNPLUG, Clears.RESTART):
-                continue
-            clears_at = gone_at + (0.0 if clears is Clears.CAUSE else ERROR_PAUSE_S)
-            if now >= clears_at:
-                del self._gone_at[code]
-            else:
-                next_at = min(next_at, clears_at)
-        return next_at
+        clears_at = {code: self._clears_at(code) for code in self._gone_at}
+        if any(at <= now for at in clears_at.values()):
+            self._gone_at = {code: at for code, at in self._gone_at.items() if clears_at[code] > now}
+            self._judge()
+        return min((at for at in clears_at.values() if at > now), default=inf)
 
     def on_unplugged(self) -> None:
         """Drop what the vehicle took with it."""
         self._gone_at = {code: at for code, at in self._gone_at.items() if BY_CODE[code].clears is not Clears.UNPLUG}
+        self._judge()
+
+    def _clears_at(self, code: str) -> float:
+        clears = BY_CODE[code].clears
+        if clears in (Clears.UNPLUG, Clears.RESTART):
+            return inf
+        return self._gone_at[code] + (ERROR_PAUSE_S if clears is Clears.PAUSE else 0.0)
 
 
 def word(number: int) -> str:

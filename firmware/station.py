@@ -149,10 +149,10 @@ class Station:
             | (HOLDS if holds else 0)
             | (CHARGING if self.closed and self.state in ("C2", "D2") else 0)
             | (CONNECTED if self.state[0] in "BCD" else 0)
-            | (0 if self.blocked else AVAILABLE)
+            | (0 if self._faults.blocking else AVAILABLE)
         )
         question = self.holder.ask(now, idle=not holds)
-        number = NUMBER[self.fault] if self._faults else 0
+        number = NUMBER.get(self._faults.worst, 0)
         return Status(question, self.holder.number, flags, self.offered_da, drawn_da, self.rating_da, number)
 
     # Faults
@@ -192,7 +192,7 @@ class Station:
         if self._filter.step(now):
             self._see(self._filter.seen, now)
         self._timers = min(self._timers, self._filter.deadline)
-        if self._faults:
+        if self._faults.worst:
             self._timers = min(self._timers, self._faults.step(now))
         if self._meter_bad_since is not None and self._due(self._meter_read_at + _METER_S, now):
             self._supervise(now)
@@ -309,6 +309,7 @@ class Station:
         self.offered_da, self._changed_at = offer_da, now
         if offer_da < before:
             self._lowered_at = now
+            self._over_since = None  # it has the whole time again to follow this one
         if offer_da:
             self._board.pilot.pwm(pilot.duty(offer_da))
         else:

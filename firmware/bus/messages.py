@@ -232,7 +232,7 @@ def encode_enrolment(address: int, message: Enrolment) -> bytes:
     subcode, layout = _SUBCODES[type(message)]
     payload = layout.pack(*_fields(message))
     body = bytes((address, ENROL, subcode, len(payload) + _CHECK.size)) + payload
-    return frame(body + _CHECK.pack(crc32(payload, PROTOCOL)))
+    return frame(body + _CHECK.pack(crc32(body[2:], PROTOCOL)))
 
 
 def _six(serial: int) -> bytes:
@@ -261,7 +261,7 @@ def decode_enrolment(data: bytes) -> Enrolment | None:
         return None
     kind, layout = _BY_SUBCODE[data[2]]
     payload = data[4:-6]
-    if len(payload) != layout.size or crc32(payload, PROTOCOL) != int.from_bytes(data[-6:-2], "big"):
+    if len(payload) != layout.size or crc32(data[2:-6], PROTOCOL) != int.from_bytes(data[-6:-2], "big"):
         return None
     serial, nonce, *rest = layout.unpack(payload)
     return _message(kind, Identity(_number(serial), nonce), rest)

@@ -6,6 +6,7 @@ import pytest
 
 from firmware.sharing.rivals import Phase
 from tests.scenario.helpers import CHART, READY_S, TIMING, Bench, event, judged, plugs, scenario
+from watti.scenario import Event
 
 YIELDED = ("more_than_one_primary", "more_than_one_primary")
 
@@ -46,9 +47,7 @@ def test_a_newcomer_yields_and_the_sitting_one_goes_on(seed: int, do: str) -> No
 
 
 def test_the_sitting_one_names_the_intruder_as_long_as_it_is_there() -> None:
-    bench = Bench(
-        scenario([*plugs(1, at_s=5.0), event(60, "power_on", 2)], "BBF", off=[2], serials=[77, 4711, 9])
-    )
+    bench = Bench(scenario([*plugs(1, at_s=5.0), event(60, "power_on", 2)], "BBF", off=[2], serials=[77, 4711, 9]))
     for at_s in (70, 120, 400):
         bench.run(at_s)
         assert bench.simulation.row(0).fault == "more_than_one_primary"
@@ -97,10 +96,10 @@ def test_both_stop_when_a_cut_line_heals() -> None:
         assert bench.offered() == [0.0] * 3
 
 
-def _yielded_second(*events: object, seed: int = 1) -> Bench:
+def _yielded_second(*events: Event, seed: int = 1) -> Bench:
     """s1 sits, s2 has yielded; s3 is a secondary; cars everywhere; then what the test wants."""
     arrival = event(30, "power_on", 2)
-    bench = Bench(scenario([*plugs(1, 2, 3, at_s=5.0), arrival, *events], "BBF", off=[2]), seed)  # type: ignore[list-item]
+    bench = Bench(scenario([*plugs(1, 2, 3, at_s=5.0), arrival, *events], "BBF", off=[2]), seed)
     bench.run(59)
     assert _shown(bench, 2) == YIELDED
     return bench
@@ -169,7 +168,7 @@ def test_two_that_stopped_recover_when_one_is_turned_to_f() -> None:
 @pytest.mark.parametrize("kind", ["echo", "duplicate", "delay", "truncate", "drop"])
 @pytest.mark.parametrize("disruption", ["", "restart", "turn", "stall"])
 def test_no_disturbance_makes_a_lone_primary_yield(kind: str, disruption: str) -> None:
-    disruptions: dict[str, Callable[[float], list[object]]] = {
+    disruptions: dict[str, Callable[[float], list[Event]]] = {
         "": lambda at: [],
         "restart": lambda at: [event(at, "restart", 1)],
         "turn": lambda at: [event(at, "switch", 1, position=10), event(at + 2, "switch", 1, position=11)],
@@ -179,7 +178,7 @@ def test_no_disturbance_makes_a_lone_primary_yield(kind: str, disruption: str) -
         more = [thing for at in (30.0, 45.3, 61.7, 77.1) for thing in disruptions[disruption](at)]
         disturbed = event(1, "bus_disturb", kind=kind, rate=0.5, for_s=120.0)
         echo = event(1, "bus_disturb", kind="echo", rate=1.0, for_s=120.0)
-        bench = Bench(scenario([disturbed, echo, *plugs(1, 2), *more], "BFF"), seed)  # type: ignore[list-item]
+        bench = Bench(scenario([disturbed, echo, *plugs(1, 2), *more], "BFF"), seed)
         with judged(bench):
             bench.run(180)
             assert "more_than_one_primary" not in bench.trace.getvalue()

@@ -338,7 +338,8 @@ def test_json_has_the_keys_of_the_interface(capsys: pytest.CaptureFixture[str]) 
     assert (result["duration_s"], result["limit_a"], result["peak_total_a"]) == (3000, 48.0, 48.0)
     assert result["violations"] == []
     assert result["bus"]["cycle_s_p50"] <= 1.15 * result["bus"]["cycle_limit_s"]
-    assert result["stations"]["s1"]["energy_kwh"] == pytest.approx(0.24 * 300 / 3600 * (48 + 24 + 16 + 12 + 9.6), abs=0.1)
+    energy_kwh = (48 + 24 + 16 + 12 + 9.6) * 0.24 * 300 / 3600
+    assert result["stations"]["s1"]["energy_kwh"] == pytest.approx(energy_kwh, abs=0.1)
     assert result["stations"]["s1"]["charging_s"] == pytest.approx(1500, abs=10)
 
 

@@ -43,7 +43,7 @@ class Evse:
         """Whether the primary is there at all."""
         self.plant = Plant(switch=15)
         self.plant.hold(self.now)
-        self.plant.on_inputs = lambda inputs: self._sense(inputs)
+        self.plant.on_inputs = self._sense
         self.log: list[tuple[float, Snapshot]] = []
         """The plant after each change."""
         self.status: Status | None = None
@@ -253,34 +253,33 @@ def test_unplug_opens_within_100_ms_and_ends_the_offer() -> None:
 
 
 @pytest.mark.parametrize(
-    ("before", "after", "state", "debounce_s"),
+    ("before", "after", "debounce_s"),
     [
-        ("A", "B", "B1", 0.25),
-        ("B", "A", "A1", 0.025),
-        ("B", "C", "C2", 0.25),
-        ("B", "D", "D2", 0.25),
-        ("C", "A", "A1", 0.025),
-        ("C", "B", "B2", 0.025),
-        ("C", "D", "D2", 0.025),
-        ("D", "B", "B2", 0.025),
-        ("B", "E", "E", 0.25),
-        ("C", "E", "E", 0.025),
+        ("A", "B", 0.25),
+        ("B", "A", 0.025),
+        ("B", "C", 0.25),
+        ("B", "D", 0.25),
+        ("C", "A", 0.025),
+        ("C", "B", 0.025),
+        ("C", "D", 0.025),
+        ("D", "B", 0.025),
+        ("B", "E", 0.25),
+        ("C", "E", 0.025),
     ],
 )
-def test_debounce(before: str, after: str, state: str, debounce_s: float) -> None:
+def test_debounce(before: str, after: str, debounce_s: float) -> None:
     """25 ms to A and for leaving C or D, 250 ms otherwise."""
     evse = Evse()
     evse.show("B" if before != "A" else "A")
     evse.run(5)
     evse.show(before)
     evse.run(5)
-    held = evse.station.state
-    assert held[0] == before
+    assert evse.station.state[0] == before
     evse.show(after)
     evse.run(debounce_s - _EDGE_S)
-    assert evse.station.state == held
+    assert evse.station.state[0] == before
     evse.run(2 * _EDGE_S)
-    assert evse.station.state == state
+    assert evse.station.state[0] == after
 
 
 def test_a_contact_that_bounces_shorter_than_the_debounce_is_not_believed() -> None:
