@@ -5,14 +5,14 @@ made afresh in `_settle` after anything has happened, from the state, the lease 
 depends on the order of events. Whatever is not allowed now but will be later sets a timer.
 """
 
-import math
 from collections.abc import Callable
 from math import inf
 
 from transitions import Machine
 
 from firmware import pilot
-from firmware.bus.messages import AVAILABLE, CHARGING, CONNECTED, HOLDS, NO_CURRENT, WANTS, Grant, Status
+from firmware.bus.messages import AVAILABLE, CHARGING, CONNECTED, HOLDS, WANTS, Grant, Status
+from firmware.current import LOST_S, CurrentWatch
 from firmware.protection import NUMBER, Faults
 from firmware.sharing.lease import LeaseHolder
 from firmware.states import STATES, TRANSITIONS, TRIGGER_OF_LETTER
@@ -34,8 +34,6 @@ _READY_S = 3.0  # PWM in C means supply within this (S): a vehicle that must wai
 _CLOSING_S = 0.4  # spare for the contactor itself
 _FEEDBACK_CLOSE_S = 0.5  # a contactor that has not closed by then has failed (I)
 _FEEDBACK_OPEN_S = 1.0  # output still live > 1 s after opening: stuck (S)
-_OVERDRAW_S = 7.0  # (pilot + 0.5 A) x 1.10 for 7 s (EVerest's rule; S)
-_METER_S = 2.0  # a meter may miss a reading or two (I)
 
 _MACHINE = Machine(model=None, states=list(STATES), transitions=TRANSITIONS, initial="A1", auto_transitions=False)
 
@@ -77,9 +75,7 @@ class Station:
         self._entered_c = -inf
         self._told_to_wait = False
         """It has asked and was answered with steady: it knows that this station is there but not ready."""
-        self._over_since: float | None = None
-        self._meter_bad_since: float | None = None
-        self._meter_read_at = -inf
+        self._current = CurrentWatch(board.meter)
         self._timers = inf
 
     # What happens to it
@@ -141,7 +137,7 @@ class Station:
 
     def report(self, now: float) -> Status:
         """A report, which is the question for the next grant."""
-        drawn_da = self._supervise(now)
+        drawn_da = self._read_current(now)
         self.step(now)
         holds = self.holder.amps_da > 0 or self.closed or self._commanded
         flags = (
@@ -194,8 +190,8 @@ class Station:
         self._timers = min(self._timers, self._filter.deadline)
         if self._faults.worst:
             self._timers = min(self._timers, self._faults.step(now))
-        if self._meter_bad_since is not None and self._due(self._meter_read_at + _METER_S, now):
-            self._supervise(now)
+        if self._current.silent and self._due(self._current.read_at + LOST_S, now):
+            self._read_current(now)
         self._drive_pilot(now)
         self._drive_contactor(now)
 
@@ -309,7 +305,7 @@ class Station:
         self.offered_da, self._changed_at = offer_da, now
         if offer_da < before:
             self._lowered_at = now
-            self._over_since = None  # it has the whole time again to follow this one
+            self._current.forgive()
         if offer_da:
             self._board.pilot.pwm(pilot.duty(offer_da))
         else:
@@ -367,7 +363,7 @@ class Station:
 
     def _forget_contactor(self, now: float) -> None:
         self._commanded, self._commanded_at = False, now
-        self._stopping_since = self._over_since = None
+        self._stopping_since = None
         self._not_before = now + RESTART_PAUSE_S
         self.holder.end()
 
@@ -391,30 +387,14 @@ class Station:
         self.trigger("enable")
         self._not_before = max(self._not_before, now)
 
-    # Supervision of the current
-
-    def _supervise(self, now: float) -> int:
-        """Read the meter, trip on overdraw; the current in deciamps, rounded up, or NO_CURRENT."""
-        amps, self._meter_read_at = self._board.meter.current_a(), now
-        if math.isnan(amps):
-            self._no_meter(now)
-            return NO_CURRENT
-        if self._meter_bad_since is not None:
-            self._meter_bad_since = None
-            self.end_fault("meter", now)
-        if not amps:
-            self._over_since = None
-            return 0
-        if not self.closed or not self.offered_da or amps <= (self.offered_da / 10 + 0.5) * 1.10:
-            self._over_since = None
-        elif self._over_since is None:
-            self._over_since = now
-        elif now >= self._over_since + _OVERDRAW_S:
+    def _read_current(self, now: float) -> int:
+        """The current in deciamps, or NO_CURRENT; with the faults it proves or ends."""
+        watch = self._current
+        drawn_da = watch.read(self.offered_da if self.closed else 0, now)
+        if watch.overdrawn:
             self.set_fault("overdraw", now)
-        return math.ceil(round(amps * 10, 3))
-
-    def _no_meter(self, now: float) -> None:
-        if self._meter_bad_since is None:
-            self._meter_bad_since = now
-        elif now >= self._meter_bad_since + _METER_S:
+        if watch.lost:
             self.set_fault("meter", now)
+        elif not watch.silent and self._faults.worst:
+            self.end_fault("meter", now)
+        return drawn_da

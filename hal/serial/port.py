@@ -10,6 +10,7 @@ import os
 import select
 import termios
 from collections.abc import Callable, Sequence
+from contextlib import suppress
 from math import inf
 from pathlib import Path
 
@@ -68,11 +69,9 @@ class SerialPort:
 
     def send(self, data: bytes) -> None:
         """Send one frame, or hold it until the line has been silent for t3.5."""
-        if self._clock() < self._clear_at:
-            self.dropped_frames += bool(self._held)
-            self._held = data
-        else:
-            self._write(data)
+        self._drop_held()
+        self._held = data
+        self.flush()
 
     def next_send(self) -> float:
         return self._clear_at if self._held else inf
@@ -81,6 +80,10 @@ class SerialPort:
         if self._held and self._clock() >= self._clear_at:
             held, self._held = self._held, b""
             self._write(held)
+
+    def _drop_held(self) -> None:
+        self.dropped_frames += bool(self._held)
+        self._held = b""
 
     def _write(self, data: bytes) -> None:
         """What the kernel does not take at once is dropped and counted."""
@@ -104,8 +107,7 @@ class SerialPort:
         data = self._read()
         if data:
             self._clear_at = self._clock() + self._silence_s
-            self.dropped_frames += bool(self._held)
-            self._held = b""
+            self._drop_held()
         return data
 
     def close(self) -> None:
@@ -141,6 +143,8 @@ class SerialPort:
         else:
             self._problem = ""
             self._vanished = False
+            with suppress(ValueError, NotImplementedError):  # a pty, or a driver that knows no such thing
+                self._serial.set_low_latency_mode(True)  # else FTDI adapters hold what they hear for 16 ms (S)
 
     def _parity(self) -> str:
         """Even, but for a pty: that accepts parity once at most and then fails with EINVAL."""

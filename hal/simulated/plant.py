@@ -66,6 +66,7 @@ class Plant:
         "_vehicle",
         "current_a",
         "dead_man_s",
+        "drops",
         "inputs",
         "on_current",
         "on_inputs",
@@ -76,6 +77,8 @@ class Plant:
     """What the board senses."""
     current_a: float
     """True current to the vehicle."""
+    drops: int
+    """How often held outputs have been let go, by the dead-man or with the supply."""
     on_inputs: Callable[[Inputs], None]
     """Called with the new inputs when they have changed."""
     on_current: Callable[[], None]
@@ -86,6 +89,7 @@ class Plant:
     ) -> None:
         self.voltage_v = voltage_v
         self.dead_man_s = dead_man_s
+        self.drops = 0
         self.on_inputs = _ignore_inputs
         self.on_current = _ignore_current
         self._switch = _position(switch)
@@ -217,6 +221,11 @@ class Plant:
         return self._drive is not Drive.OFF
 
     @property
+    def held(self) -> bool:
+        """Somebody holds the outputs: the dead-man was refreshed in time."""
+        return self._held
+
+    @property
     def connected(self) -> bool:
         return self._vehicle is not None
 
@@ -313,6 +322,7 @@ class Plant:
 
     def _let_go(self, now: float) -> None:
         """The dead-man acts, or the supply is gone."""
+        self.drops += self._held
         self._held = False
         self._deadline = inf
         self._closing = False

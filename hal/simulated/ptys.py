@@ -12,10 +12,18 @@ import tty
 from collections.abc import Sequence
 from contextlib import suppress
 from pathlib import Path
+from typing import NamedTuple
 
 from hal.simulated.line import Line
 
 READ_BYTES = 256  # the longest Modbus RTU frame (S)
+
+
+class _Pty(NamedTuple):
+    """Both ends of one port. The slave is held open: else a client that closes makes the master fail with EIO."""
+
+    master: int
+    slave: int
 
 
 class PtyLine:
@@ -31,11 +39,14 @@ class PtyLine:
         self._folder = directory / "bus"
         self._lock = _locked(self._folder)
         self._now = 0.0
-        self._masters: list[int] = []
-        self._slaves: list[int] = []
+        self._ptys: dict[int, _Pty] = {}
+        """Those that are not hung up, by port."""
+        self.paths = tuple(self._folder / str(number) for number in range(1, ports + 1))
         try:
             _unlink_ports(self._folder)
-            self.paths = tuple(self._open_port(number) for number in range(1, ports + 1))
+            for port in range(ports):
+                self.line.attach()
+                self._open(port)
         except BaseException:
             self.close()
             raise
@@ -43,7 +54,7 @@ class PtyLine:
     def filenos(self) -> Sequence[int]:
         """Descriptors to wait on: the ports that are not sending. What is written meanwhile stays with the
         kernel, so a client that writes faster than the baud rate is held up as by a real port."""
-        return [fd for port, fd in enumerate(self._masters) if self.line.busy_until(port) <= self._now]
+        return [ends.master for port, ends in self._ptys.items() if self.line.busy_until(port) <= self._now]
 
     def next_wakeup(self) -> float:
         """When `pump` is due without a descriptor being ready, s; inf when nothing is on its way."""
@@ -53,10 +64,23 @@ class PtyLine:
         """Give out the frames that have ended and take in what was written; `now` in s, monotonic."""
         self._now = now
         self.line.step(now)
-        for port, fd in enumerate(self._masters):
+        for port, ends in self._ptys.items():
             if self.line.busy_until(port) <= now:
                 with suppress(BlockingIOError):
-                    self.line.send(port, os.read(fd, READ_BYTES), now)
+                    self.line.send(port, os.read(ends.master, READ_BYTES), now)
+
+    def hang_up(self, port: int) -> None:
+        """The port vanishes like an adapter that is unplugged; what is on its way to or from it is lost."""
+        if port in self._ptys:
+            self.line.power(port, False)
+            self.paths[port].unlink(missing_ok=True)
+            self._close(port)
+
+    def restore(self, port: int) -> None:
+        """The port is back, as another pty behind the same link. Raises OSError where there is no pty left."""
+        if port not in self._ptys:
+            self._open(port)
+            self.line.power(port, True)
 
     def close(self) -> None:
         """Hang up all ports and leave no file behind."""
@@ -64,25 +88,25 @@ class PtyLine:
             _unlink_ports(self._folder)
             (self._folder / "lock").unlink()
             self._folder.rmdir()
-        for fd in (*self._masters, *self._slaves, self._lock):
-            os.close(fd)
-        self._masters.clear()
-        self._slaves.clear()
+        for port in list(self._ptys):
+            self._close(port)
+        os.close(self._lock)
 
-    def _open_port(self, number: int) -> Path:
-        master, slave = pty.openpty()
-        self._masters.append(master)
-        self._slaves.append(slave)  # held open: else a client that closes makes the master fail with EIO
-        tty.setraw(slave)
-        os.set_blocking(master, False)
-        self.line.attach()
-        link = self._folder / str(number)
-        link.symlink_to(os.ttyname(slave))
-        return link
+    def _open(self, port: int) -> None:
+        ends = self._ptys[port] = _Pty(*pty.openpty())
+        tty.setraw(ends.slave)
+        os.set_blocking(ends.master, False)
+        self.paths[port].symlink_to(os.ttyname(ends.slave))
+
+    def _close(self, port: int) -> None:
+        for fd in self._ptys.pop(port):
+            os.close(fd)
 
     def _deliver(self, port: int, data: bytes, _at: float) -> None:
+        if port not in self._ptys:  # a disturbance held a copy back until the port had gone
+            return
         try:
-            written = os.write(self._masters[port], data)
+            written = os.write(self._ptys[port].master, data)
         except BlockingIOError:
             written = 0
         self.dropped_bytes += len(data) - written

@@ -11,7 +11,7 @@ import math
 import socket
 import sys
 import time
-from collections.abc import Collection, Mapping, Sequence
+from collections.abc import Callable, Collection, Mapping, Sequence
 from math import inf, isnan
 from pathlib import Path
 from select import select
@@ -29,7 +29,7 @@ Message = dict[str, Any]
 class _Station:
     """One plant and the process that is its firmware, if there is one."""
 
-    __slots__ = ("channel", "drops", "held_until", "name", "pid", "plant", "told", "view")
+    __slots__ = ("channel", "name", "pid", "plant", "told", "view")
 
     def __init__(self, name: str, plant: Plant) -> None:
         self.name = name
@@ -38,20 +38,7 @@ class _Station:
         self.pid: int | None = None
         self.view: Message | None = None
         """What the firmware says of itself; the server does not read it."""
-        self.drops = 0
-        self.held_until = inf
-        """When the dead-man lets go; inf while nothing is held."""
         self.told: Message = {}
-
-    def lapse(self, now: float) -> None:
-        """Count that the dead-man has let go."""
-        if now >= self.held_until:
-            self.held_until = inf
-            self.drops += 1
-
-    def refresh(self, now: float) -> None:
-        self.plant.refresh(now)
-        self.held_until = now + self.plant.dead_man_s
 
     def sensed(self) -> Message:
         """What the board senses, in full, so that only the latest message counts."""
@@ -63,7 +50,7 @@ class _Station:
             "low_v": low_v,
             "closed": closed,
             "meter_a": None if isnan(meter_a) else meter_a,
-            "drops": self.drops,
+            "drops": self.plant.drops,
         }
 
     def leave(self) -> None:
@@ -71,17 +58,29 @@ class _Station:
         self.channel = self.pid = self.view = None
 
 
+def _no_bus_port(station: str, _works: bool) -> None:
+    raise ValueError(f"only a bench has the bus port of {station} in its hands: unplug the cable instead")
+
+
 class PlantServer:
     """Plants by name. `pump` it when a descriptor is ready or `next_wakeup` has come."""
 
-    def __init__(self, listener: socket.socket, plants: Mapping[str, Plant], now: float) -> None:
-        """`listener` is bound and listens; the server owns it."""
+    def __init__(
+        self,
+        listener: socket.socket,
+        plants: Mapping[str, Plant],
+        now: float,
+        bus_port: Callable[[str, bool], None] = _no_bus_port,
+    ) -> None:
+        """`listener` is bound and listens; the server owns it. `bus_port` makes the bus port of the station named
+        vanish (False) or come back; it may raise ValueError or OSError."""
         listener.setblocking(False)
         self._listener = listener
         self._stations = {name: _Station(name, plant) for name, plant in plants.items()}
         self._clients: dict[int, Channel] = {}
         self._boards: dict[int, _Station] = {}
         self._began = now
+        self._bus_port = bus_port
 
     def filenos(self) -> Sequence[int]:
         """Descriptors to wait on for reading."""
@@ -93,13 +92,11 @@ class PlantServer:
 
     def next_wakeup(self) -> float:
         """Absolute seconds; inf = nothing pending."""
-        due = (min(s.plant.next_wakeup(), s.held_until) for s in self._stations.values())
-        return min(due, default=inf)
+        return min((station.plant.next_wakeup() for station in self._stations.values()), default=inf)
 
     def pump(self, now: float, ready: Collection[int]) -> None:
         """Do what is due and what is asked; `ready` are descriptors that can be read or written."""
         for station in self._stations.values():
-            station.lapse(now)
             station.plant.step(now)
         for fd in [fd for fd in self._clients if fd in ready]:
             self._serve(fd, now)
@@ -178,14 +175,14 @@ class PlantServer:
     @staticmethod
     def _drive(station: _Station, message: Message, now: float) -> bool:
         """A verb of its firmware. False when it is none."""
-        if message.get("drops") != station.drops and message.get("do") != "view":
+        if message.get("drops") != station.plant.drops and message.get("do") != "view":
             return True
         plant = station.plant
         match message:
             case {"do": "view", "view": dict(view)}:
                 station.view = view
             case {"do": "refresh"}:
-                station.refresh(now)
+                plant.refresh(now)
             case {"do": "steady"}:
                 plant.pilot_steady(now)
             case {"do": "pwm", "duty": float(duty)}:
@@ -209,13 +206,13 @@ class PlantServer:
         if station is None:
             return {"error": f"there is no station {message.get('station')}"}
         try:
-            self._act(station.plant, message, now)
-        except (KeyError, TypeError, ValueError, OverflowError) as refused:
+            self._act(station, message, now)
+        except (KeyError, TypeError, ValueError, OverflowError, OSError) as refused:
             return {"error": str(refused)}
         return self._status(station, now)
 
-    @staticmethod
-    def _act(plant: Plant, message: Message, now: float) -> None:
+    def _act(self, station: _Station, message: Message, now: float) -> None:
+        plant = station.plant
         match message.get("do"):
             case "plug":
                 plant.plug(_vehicle(message["vehicle"]), now)
@@ -223,6 +220,8 @@ class PlantServer:
                 plant.unplug(now)
             case "switch":
                 plant.turn(int(message["position"]), now)
+            case "fault" | "clear" as do if message["kind"] == "bus_port":
+                self._bus_port(station.name, do == "clear")
             case "fault":
                 plant.inject(str(message["kind"]), now)
             case "clear":
@@ -243,7 +242,7 @@ class PlantServer:
             "closed": plant.contactor_closed,
             "vehicle": None if vehicle is None else vehicle.name,
             "pid": station.pid,
-            "alive": station.channel is not None and station.held_until < inf,
+            "alive": station.channel is not None and station.plant.held,
             "firmware": station.view,
         }
 

@@ -10,6 +10,7 @@ import time
 from argparse import Namespace
 from collections.abc import Iterator
 from contextlib import contextmanager
+from math import inf
 from pathlib import Path
 
 import pytest
@@ -129,6 +130,45 @@ def test_a_writer_without_end_is_held_up_and_not_hoarded(line: PtyLine) -> None:
         assert len(line.filenos()) == 2
 
 
+def test_a_port_hangs_up_and_comes_back_while_the_others_go_on(line: PtyLine) -> None:
+    with client(line.paths[1]) as two, client(line.paths[2]) as three:
+        with client(line.paths[0]) as one:
+            for _ in range(2):  # twice is as once
+                line.hang_up(0)
+            assert os.read(one.fileno(), 1) == b""
+            with pytest.raises(OSError, match="Input/output error"):
+                os.write(one.fileno(), b"lost")
+            assert not line.paths[0].is_symlink()
+            two.write(b"without it")
+            assert pumped(line, three, 10) == b"without it"
+        for _ in range(2):
+            line.restore(0)
+        with client(line.paths[0]) as one:
+            two.write(b"to all")
+            assert pumped(line, one, 6) == pumped(line, three, 6) == b"to all"
+            one.write(b"back")
+            assert pumped(line, two, 4) == pumped(line, three, 4) == b"back"
+            assert one.read(4096) == b""
+
+
+def test_what_is_on_its_way_to_a_port_that_hangs_up_is_lost_to_it(line: PtyLine) -> None:
+    line.line.disturb("delay", 1.0, inf, port=0)
+    with client(line.paths[1]) as two, client(line.paths[2]) as three:
+        two.write(b"late")
+        assert pumped(line, three, 4) == b"late"  # and held back for the first port
+        line.hang_up(0)
+        assert line.next_wakeup() < inf
+        line.pump(line.next_wakeup())
+        assert line.next_wakeup() == inf
+
+
+def test_closing_after_a_hang_up_leaves_nothing(tmp_path: Path) -> None:
+    line = PtyLine(tmp_path, 2, 19200, random.Random(1))
+    line.hang_up(1)
+    line.close()
+    assert list(tmp_path.iterdir()) == []
+
+
 def test_a_line_that_lives_is_not_replaced_and_a_dead_one_is(line: PtyLine, tmp_path: Path) -> None:
     targets = [path.readlink() for path in line.paths]
     with pytest.raises(OSError, match=f"^a bus is already running in {tmp_path}/bus$"):
@@ -213,9 +253,7 @@ def test_bad_arguments_are_refused_all_at_once(tmp_path: Path, capsys: pytest.Ca
     assert list(tmp_path.iterdir()) == []
 
 
-def test_the_bench_folder_is_the_one_given_or_the_users_own(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_the_bench_folder_is_the_one_given_or_the_users_own(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("XDG_RUNTIME_DIR", str(tmp_path))
     assert bench_dir(tmp_path / "mine") == tmp_path / "mine"
     assert bench_dir(None) == tmp_path / "watti"

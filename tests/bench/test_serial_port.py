@@ -9,6 +9,7 @@ import time
 import tty
 from collections.abc import Callable, Iterator
 from contextlib import closing, contextmanager, suppress
+from math import inf
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -82,10 +83,97 @@ def test_bytes_go_both_ways_without_blocking(pair: Pair, clock: Clock) -> None:
         port.must_open()
         assert (bus.problem, bus.receive(), len(bus.filenos())) == ("", b"", 1)
         bus.send(b"\x00\x11\x13\x03\x04\r\n\xff")  # nothing of it is a control character here
+        assert bus.next_send() == inf
         assert b"".join(os.read(pair.master, 1) for _ in range(8)) == b"\x00\x11\x13\x03\x04\r\n\xff"
         os.write(pair.master, b"\xff\r\n\x03\x13\x00")
         assert arrived(port, 6) == b"\xff\r\n\x03\x13\x00"
         assert port.dropped_frames == 0
+
+
+def heard(pair: Pair, data: bytes, port: SerialPort) -> None:
+    """Bytes have come to the port and it has read them."""
+    os.write(pair.master, data)
+    assert arrived(port, len(data)) == data
+
+
+def written(pair: Pair) -> bytes:
+    """All that has been written to the pty since the last look."""
+    os.set_blocking(pair.master, False)
+    try:
+        return os.read(pair.master, 4096)
+    except BlockingIOError:
+        return b""
+
+
+@pytest.mark.parametrize(("baud", "silence_s"), [(9600, 38.5 / 9600), (19200, 38.5 / 19200), (115200, 0.00175)])
+def test_an_answer_is_held_until_the_line_has_been_silent(
+    pair: Pair, clock: Clock, baud: int, silence_s: float
+) -> None:
+    with closing(SerialPort(pair.path, baud, clock)) as port:
+        heard(pair, b"question", port)
+        port.send(b"answer")
+        assert port.next_send() == clock.now + silence_s
+        clock.now += silence_s * 0.99
+        port.flush()
+        assert written(pair) == b""
+        clock.now = port.next_send()
+        port.flush()
+        assert written(pair) == b"answer"
+        port.flush()
+        assert (written(pair), port.next_send(), port.dropped_frames) == (b"", inf, 0)
+
+
+def test_a_frame_waits_for_the_end_of_the_one_before_and_the_silence_after_it(pair: Pair, clock: Clock) -> None:
+    with closing(SerialPort(pair.path, 19200, clock)) as port:
+        port.send(b"x" * 21)
+        assert written(pair) == b"x" * 21
+        port.send(b"next")
+        assert port.next_send() == pytest.approx(clock.now + (21 + 3.5) * 11 / 19200)
+        port.flush()
+        assert written(pair) == b""
+        clock.now = port.next_send()
+        port.flush()
+        assert written(pair) == b"next"
+
+
+def test_after_a_silence_it_sends_at_once(pair: Pair, clock: Clock) -> None:
+    with closing(SerialPort(pair.path, 19200, clock)) as port:
+        heard(pair, b"question", port)
+        clock.now += 1.0
+        port.send(b"answer")
+        assert written(pair) == b"answer"
+
+
+def test_a_held_frame_is_dropped_when_somebody_talks_and_the_silence_begins_anew(pair: Pair, clock: Clock) -> None:
+    with closing(SerialPort(pair.path, 19200, clock)) as port:
+        heard(pair, b"question", port)
+        port.send(b"too late")
+        clock.now += 0.001
+        heard(pair, b"!", port)
+        assert (port.next_send(), port.dropped_frames) == (inf, 1)
+        port.send(b"answer")
+        assert port.next_send() == clock.now + 38.5 / 19200
+        clock.now = port.next_send()
+        port.flush()
+        assert (written(pair), port.dropped_frames) == (b"answer", 1)
+
+
+def test_a_held_frame_is_dropped_with_the_port(pair: Pair, clock: Clock) -> None:
+    with closing(SerialPort(pair.path, 19200, clock)) as port:
+        heard(pair, b"question", port)
+        port.send(b"lost")
+        os.close(pair.master)
+        clock.now = port.next_send()
+        port.flush()
+        assert (port.next_send(), port.dropped_frames) == (inf, 1)
+        assert "vanished" in port.problem
+
+
+def test_it_asks_for_low_latency(pair: Pair, clock: Clock, monkeypatch: pytest.MonkeyPatch) -> None:
+    asked: list[bool] = []
+    monkeypatch.setattr(serial.Serial, "set_low_latency_mode", lambda _, on: asked.append(on))  # no pty knows it
+    with closing(SerialPort(pair.path, 19200, clock)) as port:
+        assert (asked, port.problem) == ([True], "")
 
 
 def test_a_pty_opens_again_and_again(pair: Pair, clock: Clock) -> None:
@@ -125,9 +213,7 @@ def test_a_busy_port_is_said_and_opened_when_it_is_free(pair: Pair, clock: Clock
     holder = [sys.executable, "-c", "import serial, sys; s = serial.Serial(sys.argv[1], exclusive=True);"]
     holder[2] += "print('held', flush=True); sys.stdin.read()"
     command = [*holder, str(path)]
-    with ended(
-        subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True)
-    ) as process:
+    with ended(subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True)) as process:
         assert process.stdout is not None
         assert process.stdout.readline() == "held\n"
         port = SerialPort(path, 19200, clock)
@@ -139,9 +225,7 @@ def test_a_busy_port_is_said_and_opened_when_it_is_free(pair: Pair, clock: Clock
         port.must_open()
 
 
-def test_a_forbidden_port_names_the_group(
-    tmp_path: Path, clock: Clock, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_a_forbidden_port_names_the_group(tmp_path: Path, clock: Clock, monkeypatch: pytest.MonkeyPatch) -> None:
     def forbidden(*_: object, **__: object) -> serial.Serial:
         raise serial.SerialException(13, "could not open port: [Errno 13] Permission denied")
 
@@ -149,9 +233,7 @@ def test_a_forbidden_port_names_the_group(
     device.touch()
     monkeypatch.setattr(serial, "Serial", forbidden)  # root may open anything
     port = SerialPort(device, 19200, clock)
-    assert port.problem == (
-        f"serial port {device} may not be opened by this user: add the user to the group dialout"
-    )
+    assert port.problem == (f"serial port {device} may not be opened by this user: add the user to the group dialout")
 
 
 def test_what_is_not_a_serial_port_is_said(tmp_path: Path, clock: Clock) -> None:
@@ -221,8 +303,10 @@ def test_two_ports_talk_over_the_line(tmp_path: Path, clock: Clock) -> None:
     ):
         for number in range(10):
             frame = bytes([number]) * 21
+            clock.now += 1.0
             one.send(frame)
             assert pumped(line, two.receive, 21) == frame
+            clock.now += 1.0
             two.send(frame + b"!")
             assert pumped(line, one.receive, 22) == frame + b"!"
 
@@ -230,6 +314,7 @@ def test_two_ports_talk_over_the_line(tmp_path: Path, clock: Clock) -> None:
 def test_a_full_port_drops_the_frame_and_goes_on(pair: Pair, clock: Clock) -> None:
     with closing(SerialPort(pair.path, 19200, clock)) as port:
         for _ in range(10000):
+            clock.now += 1.0
             port.send(b"x" * 21)
             if port.dropped_frames:
                 break
@@ -251,6 +336,7 @@ def test_it_works_on_a_socat_pair(tmp_path: Path, clock: Clock, need_tool: Calla
         ):
             one.send(b"over socat")
             assert arrived(two, 10) == b"over socat"
+            clock.now += 1.0
             two.send(b"and back")
             assert arrived(one, 8) == b"and back"
             socat.terminate()

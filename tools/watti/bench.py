@@ -9,7 +9,7 @@ import subprocess
 import sys
 import time
 from argparse import Namespace
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from contextlib import ExitStack, suppress
 from math import inf
 from pathlib import Path
@@ -41,7 +41,8 @@ def run(args: Namespace) -> int:
         line = PtyLine(folder, len(names) + 1, args.baud, random.Random())
         stack.callback(line.close)
         _clear(folder, names)
-        server = PlantServer(listen(folder / "bench.sock"), _plants(names, args.switches), time.monotonic())
+        listener = listen(folder / "bench.sock")
+        server = PlantServer(listener, _plants(names, args.switches), time.monotonic(), _bus_port(line, names))
         stack.callback((folder / "bench.sock").unlink, missing_ok=True)
         stack.callback(server.close)
         bench = Bench(folder, line, server, signals, None if args.headless or not sys.stdout.isatty() else Screen())
@@ -52,6 +53,15 @@ def run(args: Namespace) -> int:
 
 def _plants(names: Sequence[str], switches: Sequence[int]) -> dict[str, Plant]:
     return {name: Plant(switch) for name, switch in zip(names, switches, strict=True)}
+
+
+def _bus_port(line: PtyLine, names: Sequence[str]) -> Callable[[str, bool], None]:
+    """What makes the port of a station vanish and come back."""
+
+    def change(name: str, works: bool) -> None:
+        (line.restore if works else line.hang_up)(names.index(name))
+
+    return change
 
 
 def _clear(folder: Path, names: Sequence[str]) -> None:

@@ -24,8 +24,7 @@ from hal.simulated.remote import RemoteBoard, ask
 from hal.simulated.server import listen
 from hal.store import FileStore
 from watti.names import first_free, held
-from watti.scenario import CONFIGS, StationSpec
-from watti.simulate import serial_of
+from watti.scenario import CONFIGS, serial_of
 from watti.where import bench_dir
 
 HEALTH_S = 0.5
@@ -46,7 +45,7 @@ def run(args: Namespace) -> int:
         stack.callback(signals.close)
         wanted = args.name or config.name
         name = stack.enter_context(held(folder, wanted) if wanted else first_free(folder))
-        serial = serial_of(StationSpec(name, config.model, config.serial, 0, True, 0.0))
+        serial = serial_of(name, config.serial)
         setup = Setup(serial, config.model, MODELS[config.model], config.baud, timing, chart)
         path = stack.enter_context(_plant(folder, name, args.switch, config.model))
         bus = SerialPort(Path(port), config.baud, time.monotonic)

@@ -2,6 +2,7 @@
 
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
+from hashlib import blake2s
 from pathlib import Path
 from typing import Any
 
@@ -81,6 +82,13 @@ class Scenario:
     vehicles: Mapping[str, VehicleSpec]
     events: tuple[Event, ...]
     path: Path
+
+
+def serial_of(name: str, serial: int | None) -> int:
+    """The serial number that a file gives, else one that comes from the name: random looking, always the same."""
+    if serial is not None:
+        return serial
+    return int.from_bytes(blake2s(name.encode(), digest_size=5).digest(), "big") + 1
 
 
 def load_scenario(path: Path, library: Path = CONFIGS / "vehicles") -> Scenario:

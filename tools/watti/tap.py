@@ -79,23 +79,30 @@ class Tap:
 
     def __init__(self, baud: int, begun: float) -> None:
         self._baud = baud
-        self._health = BusHealth()
-        self._splitter = Splitter(self._health)
+        self._splitter = Splitter(BusHealth())
         self._begun = begun
         self._last_end: float | None = None
 
     def hear(self, data: bytes, now: float) -> Iterator[dict[str, Any]]:
-        """The frames that these bytes complete; a run of bytes that was none comes as `garbage`."""
-        errors = self._health.crc_errors
-        for frame in self._splitter.feed(data):
-            if self._health.crc_errors > errors:
-                errors = self._health.crc_errors
-                yield self._entry(now, {"what": "garbage"})
+        """The frames that these bytes complete; bytes that were part of none come before them as `garbage`."""
+        held = self._splitter.pending + len(data)
+        frames = self._splitter.feed(data)
+        garbage = held - self._splitter.pending - sum(map(len, frames))
+        if garbage:
+            yield self._entry(now, {"what": "garbage", "bytes": garbage})
+        for frame in frames:
             entry = self._entry(now, {"address": frame[0], **decode(frame), "bytes": len(frame)})
             begin = now - air_s(len(frame), self._baud)
             entry["gap_ms"] = None if self._last_end is None else round(max(0.0, begin - self._last_end) * 1e3, 2)
             self._last_end = now
             yield entry
+
+    def silence(self, now: float) -> Iterator[dict[str, Any]]:
+        """Nothing has come for long: what was held for the rest of a frame is `garbage`."""
+        garbage = self._splitter.pending
+        self._splitter.drop()
+        if garbage:
+            yield self._entry(now, {"what": "garbage", "bytes": garbage})
 
     def _entry(self, now: float, fields: dict[str, Any]) -> dict[str, Any]:
         return {"t_s": round(now - self._begun, 4), **fields}
@@ -105,9 +112,7 @@ def text(entry: dict[str, Any]) -> str:
     """One line for people."""
     gap = "" if entry.get("gap_ms") is None else f"+{entry['gap_ms']:.1f} ms"
     address = entry.get("address", "")
-    rest = " ".join(
-        f"{key}={value}" for key, value in entry.items() if key not in ("t_s", "gap_ms", "address", "what", "bytes")
-    )
+    rest = " ".join(f"{key}={value}" for key, value in entry.items() if key not in ("t_s", "gap_ms", "address", "what"))
     return f"{entry['t_s']:10.4f} {gap:>11} {address:>4} {entry['what']:10} {rest}"
 
 
@@ -118,9 +123,9 @@ def run(args: Namespace) -> int:
     said = ""
     while True:
         select.select(port.filenos(), [], [], _LOOK_S)
-        data = port.receive()
+        data, now = port.receive(), time.monotonic()
         if port.problem != said:
             said = port.problem
             print(said or f"{args.port} is back", file=sys.stderr)
-        for entry in tap.hear(data, time.monotonic()) if data else ():
+        for entry in tap.hear(data, now) if data else tap.silence(now):
             print(json.dumps(entry) if args.json else text(entry), flush=True)
