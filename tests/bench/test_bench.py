@@ -5,103 +5,19 @@ import os
 import signal
 import socket
 import subprocess
-import sys
-import time
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager, redirect_stdout
-from io import StringIO
+from collections.abc import Iterator
 from pathlib import Path
-from typing import Any
 
 import pytest
 
 from firmware.rotary import Chart
+from tests.bench.helpers import ENVIRONMENT, PATIENCE_S, WATTI, Bench, lives, running, wait_for
 from watti.cli import main
 from watti.scenario import CONFIGS
 
 pytestmark = [pytest.mark.bench, pytest.mark.timeout(200)]
 
-PATIENCE_S = 90.0
-TOOLS = Path(__file__).parents[2] / "tools"
-ENVIRONMENT = os.environ | {"PYTHONPATH": os.pathsep.join([str(TOOLS.parent), str(TOOLS)])}
-WATTI = [sys.executable, "-m", "watti"]
 COLUMNS = "t_s,station,role,switch,state,offered_a,drawn_a,limit_a,contactor,reason,fault"
-
-Row = dict[str, Any]
-
-
-def wait_for(condition: Callable[[], bool]) -> None:
-    give_up = time.monotonic() + PATIENCE_S
-    while not condition():
-        assert time.monotonic() < give_up, "it did not happen"
-        time.sleep(0.1)
-
-
-def lives(pid: int) -> bool:
-    """Whether a process runs; one that has ended and waits for its parent does not."""
-    try:
-        return Path(f"/proc/{pid}/stat").read_text().rsplit(")", 1)[1].split()[0] != "Z"
-    except OSError:
-        return False
-
-
-class Bench:
-    """A bench that runs, seen through the commands."""
-
-    def __init__(self, folder: Path, process: subprocess.Popen[str]) -> None:
-        self.folder = folder
-        self.process = process
-        self.by_hand: list[subprocess.Popen[bytes]] = []
-
-    def up(self) -> bool:
-        """Whether every station has said how it is."""
-        with redirect_stdout(StringIO()):
-            answers = self.do("status") == 0
-        return answers and all(row["bus"] for row in self.status().values())
-
-    def status(self) -> dict[str, Row]:
-        out = StringIO()
-        with redirect_stdout(out):
-            assert self.do("status", "--json") == 0
-        return {row["station"]: row for row in json.loads(out.getvalue())}
-
-    def do(self, *words: str) -> int:
-        return main([*words, "--dir", str(self.folder)])
-
-    def pid(self, name: str) -> int:
-        pid = self.status()[name]["pid"]
-        assert isinstance(pid, int)
-        return pid
-
-    def wait(self, name: str, **expected: object) -> Row:
-        """Until a station shows all this."""
-        wait_for(lambda: expected.items() <= self.status()[name].items())
-        return self.status()[name]
-
-    def run(self, name: str) -> subprocess.Popen[bytes]:
-        """Start a station's process by hand."""
-        config = self.folder / "stations" / f"{name}.toml"
-        command = [*WATTI, "run", str(config), "--dir", str(self.folder)]
-        self.by_hand.append(subprocess.Popen(command, env=ENVIRONMENT, stderr=subprocess.DEVNULL))
-        return self.by_hand[-1]
-
-
-@contextmanager
-def running(folder: Path, *options: str) -> Iterator[Bench]:
-    command = [*WATTI, "bench", "--headless", "--dir", str(folder), *options]
-    process = subprocess.Popen(
-        command, env=ENVIRONMENT, text=True, stdout=subprocess.PIPE, stderr=subprocess.PIPE, start_new_session=True
-    )
-    with process:
-        bench = Bench(folder, process)
-        try:
-            wait_for(lambda: process.poll() is not None or bench.up())
-            yield bench
-        finally:
-            process.send_signal(signal.SIGCONT)
-            process.terminate()
-            for station in bench.by_hand:
-                station.wait(PATIENCE_S)
 
 
 @pytest.fixture(scope="module")
@@ -152,33 +68,6 @@ def test_status_is_a_table_for_people(bench: Bench, capsys: pytest.CaptureFixtur
         *([name, "secondary", "F"] for name in ("s2", "s3", "s4")),
     ]
     assert lines[5].endswith("A drawn together")
-
-
-def test_cars_get_amps_and_share_them(charging: Bench) -> None:
-    for name in ("s1", "s2", "s3"):
-        charging.wait(name, state="C2", contactor="closed", offered_a=16.0, reason="share")
-    assert sum(row["drawn_a"] for row in charging.status().values()) <= 48.0
-
-
-def test_a_killed_station_lets_go_and_comes_back_and_the_others_go_on(charging: Bench) -> None:
-    os.kill(charging.pid("s2"), signal.SIGKILL)
-    row = charging.wait("s2", contactor="open", pid=None)
-    assert (row["state"], row["role"], row["drawn_a"], row["vehicle"]) == ("off", "none", 0.0, "sedan")
-    assert charging.status()["s1"]["contactor"] == charging.status()["s3"]["contactor"] == "closed"
-    again = charging.run("s2")
-    charging.wait("s2", role="secondary", contactor="closed", pid=again.pid, fault="")
-
-
-def test_a_station_that_stands_still_lets_go_and_recovers(charging: Bench) -> None:
-    pid = charging.pid("s3")
-    os.kill(pid, signal.SIGSTOP)
-    try:
-        row = charging.wait("s3", contactor="open", alive=False)
-        assert (row["pid"], row["offered_a"]) == (pid, 0.0)
-        assert charging.status()["s1"]["contactor"] == "closed"
-    finally:
-        os.kill(pid, signal.SIGCONT)
-    charging.wait("s3", alive=True, contactor="closed", fault="")
 
 
 def test_a_switch_is_read_and_turned_live(bench: Bench, capsys: pytest.CaptureFixture[str]) -> None:
@@ -255,6 +144,50 @@ def test_nonsense_on_the_socket_harms_nobody(bench: Bench, garbage: bytes) -> No
         stranger.connect(str(bench.folder / "bench.sock"))
         stranger.sendall(garbage)
         assert bench.status()["s1"]["alive"]
+
+
+# From here on the cars charge: the quiet start is over
+
+
+def test_cars_get_amps_and_share_them(charging: Bench) -> None:
+    for name in ("s1", "s2", "s3"):
+        charging.wait(name, state="C2", contactor="closed", offered_a=16.0, reason="share")
+    assert sum(row["drawn_a"] for row in charging.status().values()) <= 48.0
+
+
+def test_a_bus_port_vanishes_is_said_the_lease_runs_out_and_all_comes_back(charging: Bench) -> None:
+    port = charging.folder / "bus" / "2"
+    assert charging.do("fault", "s2", "bus_port") == 0
+    assert not port.exists()
+    row = charging.wait("s2", fault="bus_port", contactor="open", offered_a=0.0)
+    assert (row["alive"], row["role"], row["drawn_a"]) == (True, "secondary", 0.0)
+    assert row["reason"] == "fault"
+    assert charging.status()["s1"]["contactor"] == charging.status()["s3"]["contactor"] == "closed"
+    assert charging.do("fault", "s2", "bus_port", "--clear") == 0
+    assert port.exists()
+    charging.wait("s2", fault="", contactor="closed")
+    assert "bus/2 vanished" in (charging.folder / "log" / "s2.log").read_text()
+
+
+def test_a_killed_station_lets_go_and_comes_back_and_the_others_go_on(charging: Bench) -> None:
+    os.kill(charging.pid("s2"), signal.SIGKILL)
+    row = charging.wait("s2", contactor="open", pid=None)
+    assert (row["state"], row["role"], row["drawn_a"], row["vehicle"]) == ("off", "none", 0.0, "sedan")
+    assert charging.status()["s1"]["contactor"] == charging.status()["s3"]["contactor"] == "closed"
+    again = charging.run("s2")
+    charging.wait("s2", role="secondary", contactor="closed", pid=again.pid, fault="")
+
+
+def test_a_station_that_stands_still_lets_go_and_recovers(charging: Bench) -> None:
+    pid = charging.pid("s3")
+    os.kill(pid, signal.SIGSTOP)
+    try:
+        row = charging.wait("s3", contactor="open", alive=False)
+        assert (row["pid"], row["offered_a"]) == (pid, 0.0)
+        assert charging.status()["s1"]["contactor"] == "closed"
+    finally:
+        os.kill(pid, signal.SIGCONT)
+    charging.wait("s3", alive=True, contactor="closed", fault="")
 
 
 # Benches of their own

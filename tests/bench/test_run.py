@@ -1,78 +1,18 @@
 """`watti run` alone: stations that nobody put together, on the ports of `watti bus`."""
 
-import json
 import os
 import signal
-import subprocess
-import sys
-import time
-from collections.abc import Callable, Iterator
-from contextlib import ExitStack, redirect_stdout
-from io import StringIO
+from collections.abc import Iterator
+from contextlib import ExitStack
 from pathlib import Path
-from typing import Any
 
 import pytest
 
 from hal.store import FileStore
+from tests.bench.helpers import PATIENCE_S, Desk, wait_for
 from watti.cli import main
-from watti.scenario import CONFIGS
 
 pytestmark = [pytest.mark.bench, pytest.mark.timeout(120)]
-
-PATIENCE_S = 60.0
-TOOLS = Path(__file__).parents[2] / "tools"
-ENVIRONMENT = os.environ | {"PYTHONPATH": os.pathsep.join([str(TOOLS.parent), str(TOOLS)])}
-WATTI = [sys.executable, "-m", "watti"]
-SIMULATED = CONFIGS / "stations" / "simulated.toml"
-
-Row = dict[str, Any]
-
-
-def wait_for(condition: Callable[[], bool]) -> None:
-    give_up = time.monotonic() + PATIENCE_S
-    while not condition():
-        assert time.monotonic() < give_up, "it did not happen"
-        time.sleep(0.1)
-
-
-class Desk:
-    """A folder in which commands are started one by one."""
-
-    def __init__(self, folder: Path, stack: ExitStack) -> None:
-        self.folder = folder
-        self._stack = stack
-
-    def start(self, *words: str) -> subprocess.Popen[str]:
-        command = [*WATTI, *words, "--dir", str(self.folder)]
-        process = subprocess.Popen(command, env=ENVIRONMENT, text=True, stderr=subprocess.PIPE, stdout=subprocess.PIPE)
-        self._stack.enter_context(process)
-        self._stack.callback(process.kill)
-        return process
-
-    def bus(self) -> subprocess.Popen[str]:
-        process = self.start("bus", "--ports", "2")
-        assert process.stdout is not None
-        assert [process.stdout.readline() for _ in range(3)][2]
-        return process
-
-    def station(self, port: int, *options: str) -> subprocess.Popen[str]:
-        """A station on a port of the bus, running."""
-        path = self.folder / "bus" / str(port)
-        process = self.start("run", str(SIMULATED), "--port", str(path), *options)
-        wait_for(lambda: process.poll() is not None or process.pid in [row["pid"] for row in self.status().values()])
-        return process
-
-    def status(self) -> dict[str, Row]:
-        """Stations that have said how they are."""
-        out = StringIO()
-        with redirect_stdout(out):
-            main(["status", "--json", "--dir", str(self.folder)])
-        rows = json.loads(out.getvalue() or "[]")
-        return {row["station"]: row for row in rows if row["bus"]}
-
-    def wait(self, name: str, **expected: object) -> None:
-        wait_for(lambda: expected.items() <= self.status().get(name, {}).items())
 
 
 @pytest.fixture
@@ -81,7 +21,9 @@ def desk(tmp_path: Path) -> Iterator[Desk]:
         yield Desk(tmp_path, stack)
 
 
-def test_stations_alone_find_each_other_and_have_names_switches_and_cars(desk: Desk) -> None:
+def test_stations_alone_find_each_other_and_have_names_switches_and_cars(
+    desk: Desk, capsys: pytest.CaptureFixture[str]
+) -> None:
     desk.bus()
     one = desk.station(1)
     two = desk.station(2, "--switch", "F")
@@ -89,6 +31,8 @@ def test_stations_alone_find_each_other_and_have_names_switches_and_cars(desk: D
     desk.wait("s2", role="secondary", switch="F", pid=two.pid, limit_a=48.0)
     assert main(["plug", "s2", "--dir", str(desk.folder)]) == 0
     desk.wait("s2", state="B1", vehicle="sedan")
+    assert main(["fault", "s2", "bus_port", "--dir", str(desk.folder)]) == 2
+    assert capsys.readouterr().err.startswith("watti: s2: only a bench ")
     for process, number, code in ((one, signal.SIGINT, 130), (two, signal.SIGTERM, 0)):
         process.send_signal(number)
         assert process.wait(PATIENCE_S) == code
