@@ -170,8 +170,11 @@ class Secondary:
 
     # Joining and leaving
 
-    def _join(self, assign: Assign, now: float) -> Assigned:
-        self._session = session_of(assign.primary, self._identity, assign.counter)
+    def _join(self, assign: Assign, now: float) -> Assigned | None:
+        session = session_of(assign.primary, self._identity, assign.counter)
+        if session == self._session:
+            return None  # a late copy: the numbers of that session have been used
+        self._session = session
         self._primary = assign.primary.serial
         self._address = assign.address
         self._lapses_at = now + _FIRST_POLL_S

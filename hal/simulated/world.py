@@ -36,6 +36,7 @@ class Slot:
         "boots",
         "buffered",
         "heard_at",
+        "latest",
         "node",
         "offset",
         "plant",
@@ -50,6 +51,8 @@ class Slot:
         self.board = board
         self.store = store
         self.rate = 1 + drift_ppm / 1e6
+        self.latest = -inf
+        """The last time its clock has shown."""
         self.offset = index * _APART_S
         self.node: Node | None = None
         self.boots = 0
@@ -61,7 +64,11 @@ class Slot:
         """The node's next wakeup by its own clock."""
 
     def local(self, now: float) -> float:
-        return self.offset + now * self.rate
+        """Its clock, which never goes back, not by the last bit of a rounding either."""
+        local = self.offset + now * self.rate
+        if local > self.latest:
+            self.latest = local
+        return self.latest
 
 
 class _Port:
@@ -208,7 +215,8 @@ class World:
     def _step_node(self, index: int) -> None:
         slot = self.slots[index]
         assert slot.node is not None
-        slot.node.step(max(slot.wake, slot.local(self.now)))
+        slot.latest = max(slot.wake, slot.local(self.now))
+        slot.node.step(slot.latest)
         self.refresh(index)
 
     def _deliver(self, index: int, data: bytes, now: float) -> None:
@@ -218,7 +226,7 @@ class World:
         if slot.stalled:
             slot.buffered += data
         elif node is not None:
-            node.on_bytes(data, slot.offset + now * slot.rate)
+            node.on_bytes(data, slot.local(now))
             if node.next_wakeup() != slot.wake:  # anything it understood sets a timer
                 self.refresh(index)
 

@@ -174,7 +174,7 @@ def test_no_disturbance_makes_a_lone_primary_yield(kind: str, disruption: str) -
         "turn": lambda at: [event(at, "switch", 1, position=10), event(at + 2, "switch", 1, position=11)],
         "stall": lambda at: [event(at, "stall", 1, for_s=5.5)],
     }
-    for seed in range(3):
+    for seed in range(2):
         more = [thing for at in (30.0, 45.3, 61.7, 77.1) for thing in disruptions[disruption](at)]
         disturbed = event(1, "bus_disturb", kind=kind, rate=0.5, for_s=120.0)
         echo = event(1, "bus_disturb", kind="echo", rate=1.0, for_s=120.0)

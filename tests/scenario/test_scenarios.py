@@ -59,8 +59,7 @@ class Run(NamedTuple):
 
     @property
     def lines(self) -> list[Line]:
-        _, *rows = csv.reader(StringIO(self.text))
-        return [_line(row) for row in rows]
+        return _lines(self.text)
 
     def stations_at(self, t_s: float) -> dict[str, Line]:
         """Each station's last row up to a moment."""
@@ -69,6 +68,12 @@ class Run(NamedTuple):
     def offered_at(self, t_s: float) -> list[float]:
         """What stations with a vehicle are offered, in their order."""
         return [line.offered_a for line in self.stations_at(t_s).values() if line.offered_a]
+
+
+@cache
+def _lines(text: str) -> list[Line]:
+    _, *rows = csv.reader(StringIO(text))
+    return [_line(row) for row in rows]
 
 
 def _line(row: list[str]) -> Line:
