@@ -113,12 +113,15 @@ class App:
             if isinstance(self.role, Primary):
                 self.role.hold = moved
 
-    def on_bytes(self, data: bytes, now: float) -> None:
-        """Bytes arrived on the bus, in whatever pieces."""
-        if now >= self._wake:
+    def on_bytes(self, data: bytes, now: float) -> bool:
+        """Bytes arrived on the bus, in whatever pieces. Whether anything may have changed."""
+        stepped = now >= self._wake
+        if stepped:
             self.step(now)
-        if self.role is not None and self.role.on_bytes(data, now):
-            self._plan_wakeup()
+        if self.role is None or not self.role.on_bytes(data, now):
+            return stepped
+        self._plan_wakeup()
+        return True
 
     def on_outputs_dropped(self, now: float) -> None:
         """The dead-man has let the outputs go."""

@@ -154,7 +154,8 @@ class Node(Protocol):
 
     def on_inputs(self, inputs: Inputs, now: float) -> None: ...
 
-    def on_bytes(self, data: bytes, now: float) -> None: ...
+    def on_bytes(self, data: bytes, now: float) -> bool:
+        """Bytes arrived. False when they change nothing: not what is seen of the node, not its next wakeup."""
 
     def on_outputs_dropped(self, now: float) -> None:
         """The dead-man had let the outputs go and holds them again at their safe levels."""

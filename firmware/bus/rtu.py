@@ -44,6 +44,8 @@ def lengths(data: bytes) -> tuple[int, ...]:
     `data` holds at least the first four bytes.
     """
     code, third = data[1], data[2]
+    if code == 0x17:
+        return (5 + third, 13 + data[10]) if len(data) > 10 else (5 + third, MAX_FRAME)
     if code & 0x80:
         return (5,) if code & 0x7F in _CODES and 1 <= third <= _LAST_EXCEPTION else ()
     if code in (0x01, 0x02, 0x03, 0x04):
@@ -52,8 +54,6 @@ def lengths(data: bytes) -> tuple[int, ...]:
         return (8,)
     if code in (0x0F, 0x10):
         return (8, 9 + data[6]) if len(data) > 6 else (8,)
-    if code == 0x17:
-        return (5 + third, 13 + data[10]) if len(data) > 10 else (5 + third, MAX_FRAME)
     if code == 0x2B:
         return (7, *_identification(data))
     if code == 0x41:
@@ -87,9 +87,9 @@ class Splitter:
         """How many bytes are held that are not (yet) a frame."""
         return len(self._rest)
 
-    def is_foreign(self, data: bytes, address: int) -> bool:
-        """Whether these bytes are just one sound frame of somebody else: the common case on a shared line."""
-        return not self._rest and len(data) >= 4 and data[0] != address and _crc16(data) == 0
+    def is_frame(self, data: bytes) -> bool:
+        """Whether these bytes are just one sound frame: the common case on a shared line."""
+        return not self._rest and _crc16(data) == 0 and len(data) >= 4
 
     def feed(self, data: bytes) -> list[bytes]:
         """The frames completed by `data`, in order."""

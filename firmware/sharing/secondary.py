@@ -120,7 +120,7 @@ class Secondary:
 
     def on_bytes(self, data: bytes, now: float) -> bool:
         """Bytes were heard. Whether any of it concerns this station."""
-        if self._splitter.is_foreign(data, self._address):
+        if data[0] != self._address and self._splitter.is_frame(data):
             return False
         concerned, answer = False, b""
         for frame in self._splitter.feed(data):

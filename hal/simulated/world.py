@@ -222,13 +222,10 @@ class World:
     def _deliver(self, index: int, data: bytes, now: float) -> None:
         slot = self.slots[index]
         slot.heard_at = now
-        node = slot.node
         if slot.stalled:
             slot.buffered += data
-        elif node is not None:
-            node.on_bytes(data, slot.local(now))
-            if node.next_wakeup() != slot.wake:  # anything it understood sets a timer
-                self.refresh(index)
+        elif slot.node is not None and slot.node.on_bytes(data, slot.local(now)):
+            self.refresh(index)
 
     def _on_inputs(self, index: int, inputs: Inputs) -> None:
         slot = self.slots[index]

@@ -38,8 +38,9 @@ class Recorder:
     def on_inputs(self, inputs: Inputs, now: float) -> None:
         self.heard.append(("inputs", inputs.switch, inputs.contactor_closed, now))
 
-    def on_bytes(self, data: bytes, now: float) -> None:
+    def on_bytes(self, data: bytes, now: float) -> bool:
         self.heard.append(("bytes", data, now))
+        return True
 
     def on_outputs_dropped(self, now: float) -> None:
         self.heard.append(("dropped", now))
