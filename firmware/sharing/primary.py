@@ -353,7 +353,8 @@ class Primary:
         self.group.secondaries.clear()
         self._polls.clear()
         self._enroller.letters.clear()
-        self._search_until = -inf
+        self._cycle_began, self._search_until = None, -inf
+        self._master.give_up()
         self._recheck_at = inf
         self._cycle_at = now
         self._station.leave(now)
