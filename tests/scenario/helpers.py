@@ -30,6 +30,8 @@ READY_S = 20.0
 """From power-up until a group gives: quiet start and enrolment are over."""
 
 _ROUNDING_A = 0.005
+_MOST_AT_ONCE = 1000
+"""Looks at one instant: more is a node that wakes up for ever without time passing."""
 
 
 def event(at_s: float, do: str, station: int | None = None, **args: Any) -> Event:
@@ -147,10 +149,12 @@ class Judge:
         self.fouls: set[int] = set()
         """Stations whose vehicle or contactor breaks the standard: their own promise is not the ledger's."""
         self._since: dict[tuple[int, str], float] = {}
+        self._instant, self._looks = -inf, 0
         observe = bench.world.observe
 
         def watched(index: int) -> None:
             observe(index)
+            self._count(index)
             self._look(index)
 
         bench.world.observe = watched
@@ -158,6 +162,13 @@ class Judge:
     def _say(self, what: str) -> None:
         if len(self.verdicts) < 20:
             self.verdicts.append(f"{self.bench.now:.3f} s: {what}")
+
+    def _count(self, index: int) -> None:
+        if self.bench.now > self._instant:
+            self._instant, self._looks = self.bench.now, 0
+        self._looks += 1
+        if self._looks > _MOST_AT_ONCE:
+            raise AssertionError(f"{self.bench.now:.3f} s: s{index + 1} spins")
 
     def _look(self, index: int) -> None:
         slots = self.bench.world.slots

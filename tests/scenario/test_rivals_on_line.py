@@ -185,6 +185,18 @@ def test_no_disturbance_makes_a_lone_primary_yield(kind: str, disruption: str) -
             assert bench.drawn() == [24.0, 24.0, 0.0]
 
 
+@pytest.mark.parametrize("for_s", [2.0, 3.3, 4.1, 4.7])
+def test_a_primary_that_yields_in_the_middle_of_a_cycle_does_not_spin(for_s: float) -> None:
+    """It begins a cycle after a stall and then finds the other one's frames in its buffer. Stepping it for ever at one
+    instant would be a process at full load."""
+    for seed in range(4):
+        events = [event(0, "bus_cut", 2), event(60, "stall", 1, for_s=for_s), event(61, "bus_join", 2)]
+        bench = Bench(scenario(events, "BBF"), seed)
+        with judged(bench):
+            bench.run(80)
+        assert _shown(bench, 1) == YIELDED
+
+
 def test_a_setting_that_the_model_does_not_support_is_no_primary() -> None:
     assert CHART.setting(14, 48).limit_a is None
     bench = Bench(scenario(plugs(1, 2, 3), "BEF"))
