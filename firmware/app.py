@@ -134,8 +134,14 @@ class App:
         self._plan_wakeup()
 
     def _plan_wakeup(self) -> None:
-        wake = min(self.station.next_wakeup(), self._turn_settles_at)
-        self._wake = wake if self.role is None else min(wake, self.role.next_wakeup())
+        wake = self.station.next_wakeup()
+        if self._turn_settles_at < wake:
+            wake = self._turn_settles_at
+        if self.role is not None:
+            role_wake = self.role.next_wakeup()
+            if role_wake < wake:
+                wake = role_wake
+        self._wake = wake
 
     # What people see
 

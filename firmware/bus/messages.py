@@ -49,6 +49,9 @@ class Reason(IntEnum):
         return self.name.lower()
 
 
+_REASONS = tuple(Reason)
+
+
 class Identity(NamedTuple):
     """One life of one station: a serial number (48 bits) and a nonce (32 bits) drawn at each start."""
 
@@ -189,7 +192,7 @@ def decode_poll(data: bytes) -> Poll | None:
     high, low, session, number, question, amps, lease, limit, reason = _GRANT.unpack(payload)
     if crc32(payload, session) != int.from_bytes(data[-6:-2], "big") or reason > Reason.FAULT:
         return None
-    return Poll(high << 32 | low, session, Grant(number, question, amps, lease, limit, Reason(reason)))
+    return Poll(high << 32 | low, session, Grant(number, question, amps, lease, limit, _REASONS[reason]))
 
 
 def encode_status(address: int, session: int, status: Status) -> bytes:

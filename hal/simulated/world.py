@@ -82,8 +82,9 @@ class _Port:
 
     def send(self, data: bytes) -> None:
         world, index = self._world, self._index
-        quiet_since = max(world.slots[index].heard_at, world.line.busy_until(index))
-        world.line.send(index, data, max(world.now, quiet_since + world.silence_s))
+        heard_at, sent_at = world.slots[index].heard_at, world.line.busy_until(index)
+        clear_at = (heard_at if heard_at > sent_at else sent_at) + world.silence_s
+        world.line.send(index, data, clear_at if clear_at > world.now else world.now)
 
 
 class World:
