@@ -15,7 +15,7 @@ from firmware.bus.messages import NO_CURRENT, Identity, Reason
 from firmware.bus.plain import PlainModbus
 from firmware.bus.registers import MAP_VERSION, pack
 from firmware.protection import NUMBER
-from firmware.rotary import Chart, Role
+from firmware.rotary import Chart, Role, Setting
 from firmware.sharing.primary import Primary
 from firmware.sharing.rivals import Rivals
 from firmware.sharing.secondary import Secondary
@@ -66,6 +66,7 @@ class App:
         names = ("Watti", f"Watti Pro {setup.model}", __version__, f"{setup.serial:012X}")
         self._plain = PlainModbus(lambda: self._registers, names)
         self._now = now
+        self._bus_works = True
         self.health = BusHealth()
         self.role: Primary | Secondary | None = None
         self.why = ""
@@ -118,6 +119,7 @@ class App:
         stepped = now >= self._wake
         if stepped:
             self.step(now)
+        self._now = now
         if self.role is None or not self.role.on_bytes(data, now):
             return stepped
         self._plan_wakeup()
@@ -130,7 +132,10 @@ class App:
 
     def on_bus(self, works: bool, now: float) -> None:
         """The bus port came or went."""
+        self._bus_works = works
         (self.station.end_fault if works else self.station.set_fault)("bus_port", now)
+        if isinstance(self.role, Primary):
+            self.role.on_bus(works, now)
         self._plan_wakeup()
 
     def _plan_wakeup(self) -> None:
@@ -209,28 +214,23 @@ class App:
     def _take_role(self, now: float) -> None:
         if self.role is not None:
             self.role.close(now)
-        setup, station, bus = self._setup, self.station, self._board.bus
-        setting = setup.chart.setting(self._switch, setup.rating_a)
+        setting = self._setup.chart.setting(self._switch, self._setup.rating_a)
         self.why = setting.why
-        identity = Identity(setup.serial, self._rng.getrandbits(32))
-        rivals = Rivals(self._board.store, -1 if self._switch is None else self._switch)
-        if setting.role is Role.PRIMARY:
-            limit_da = (setting.limit_a or 0) * 10
-            self.role = Primary(
-                identity,
-                station,
-                bus,
-                rivals,
-                limit_da,
-                setup.baud,
-                setup.timing,
-                self.health,
-                self._rng,
-                now,
-            )
-        elif setting.role is Role.SECONDARY:
-            self.role = Secondary(identity, station, bus, self._plain, setup.timing, self.health, now)
-        else:
-            self.role = None
+        self.role = self._new_role(setting, now)
         for code in _SWITCH_FAULTS:
-            (station.set_fault if code == setting.fault else station.end_fault)(code, now)
+            (self.station.set_fault if code == setting.fault else self.station.end_fault)(code, now)
+
+    def _new_role(self, setting: Setting, now: float) -> Primary | Secondary | None:
+        if self._switch is None:
+            return None  # unreadable is no turn: to whom it has yielded stands
+        setup, station, bus = self._setup, self.station, self._board.bus
+        identity = Identity(setup.serial, self._rng.getrandbits(32))
+        rivals = Rivals(self._board.store, self._switch)
+        if setting.role is Role.SECONDARY:
+            return Secondary(identity, station, bus, self._plain, setup.timing, self.health, now)
+        if setting.role is Role.PRIMARY and setting.limit_a is not None:
+            baud, timing, limit_da = setup.baud, setup.timing, setting.limit_a * 10
+            role = Primary(identity, station, bus, rivals, limit_da, baud, timing, self.health, self._rng, now)
+            role.on_bus(self._bus_works, now)
+            return role
+        return None

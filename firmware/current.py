@@ -6,6 +6,7 @@ from firmware.bus.messages import NO_CURRENT
 from hal.api import Meter
 
 _OVERDRAW_S = 7.0  # (pilot + 0.5 A) x 1.10 for 7 s (EVerest's rule; S)
+_MOST_A = 1000.0  # what a meter says beyond this is not a current (I)
 LOST_S = 2.0  # a meter may miss a reading or two (I)
 
 
@@ -36,7 +37,7 @@ class CurrentWatch:
         """The current, rounded up, or NO_CURRENT. `offered_da`: what the pilot says behind a closed contactor,
         0 when nothing is to be judged."""
         amps, self.read_at = self._meter.current_a(), now
-        if math.isnan(amps):
+        if not math.isfinite(amps) or amps > _MOST_A:
             self._lost_since = now if self._lost_since is None else self._lost_since
             return NO_CURRENT
         self._lost_since = None
@@ -46,7 +47,7 @@ class CurrentWatch:
             self._over_since = now
         elif now >= self._over_since + _OVERDRAW_S:
             self.overdrawn = True
-        return math.ceil(round(amps * 10, 3))
+        return max(0, math.ceil(round(amps * 10, 3)))
 
     def forgive(self) -> None:
         """Count anew: the vehicle has the whole time again."""

@@ -106,7 +106,7 @@ class Station:
         """The dead-man let go: the contactor is open and the pilot steady, whatever was asked."""
         self._forget_outputs(now)
         self._board.contactor.open()
-        self._board.pilot.steady()
+        (self._board.pilot.fault if self.state == "F" else self._board.pilot.steady)()
         self._settle(now)
 
     def take(self, grant: Grant, now: float) -> bool:
@@ -385,7 +385,8 @@ class Station:
     def _enable(self, now: float) -> None:
         self._board.pilot.steady()
         self.trigger("enable")
-        self._not_before = max(self._not_before, now)
+        if self._filter.seen in "BCDE":  # it was believed while F hid it
+            self._take_letter(self._filter.seen, now)
 
     def _read_current(self, now: float) -> int:
         """The current in deciamps, or NO_CURRENT; with the faults it proves or ends."""

@@ -42,7 +42,7 @@ class Enroller:
 
     def made(self, session: int) -> bool:
         """Whether this life of the primary made that session: so an echo of its poll is not a namesake's."""
-        return session in self._sessions
+        return session in self._sessions or any(m.session == session for m in self._group.secondaries)
 
     def on_nothing(self, garbled: bool) -> None:
         """A probe brought no answer, or several at once."""

@@ -22,6 +22,7 @@ class LeaseHolder:
         "amps_da",
         "expires_at",
         "grant",
+        "lapsed",
         "number",
         "refused",
     )
@@ -39,6 +40,8 @@ class LeaseHolder:
         """Number of the last grant accepted."""
         self.grant: Grant | None = None
         """The last grant accepted, whether or not it still runs."""
+        self.lapsed = False
+        """The last thing held ran out by itself."""
         self.refused = 0
         """Grants that were not believed."""
 
@@ -69,7 +72,7 @@ class LeaseHolder:
         ):
             self.refused += 1
             return False
-        self.number, self.grant = grant.number, grant
+        self.number, self.grant, self.lapsed = grant.number, grant, False
         self.amps_da = grant.amps_da
         self.expires_at = expires if grant.amps_da else inf
         return True
@@ -83,5 +86,5 @@ class LeaseHolder:
         """Let an expired lease go. Whether it did."""
         if now < self.expires_at:
             return False
-        self.amps_da, self.expires_at = 0, inf
+        self.amps_da, self.expires_at, self.lapsed = 0, inf, True
         return True

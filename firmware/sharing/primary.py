@@ -141,6 +141,11 @@ class Primary:
         self._station.leave(now)
         self._station.end_fault("more_than_one_primary", now)
 
+    def on_bus(self, works: bool, now: float) -> None:
+        """The port came or went. A primary that can't hear does not know that it is the only one."""
+        if self.phase in (Phase.LISTENING, Phase.QUIET):
+            self._sits_at = now + self._timing.release_s if works else inf
+
     def _sit(self, now: float) -> None:
         self.phase = Phase.SITTING
         self.group.giving = self.group.stale = True
@@ -230,9 +235,7 @@ class Primary:
             self._on_frame(frame, now)
         if self._master.waiting is None and self._talks:
             self._speak(now)
-        if self.phase is Phase.LISTENING:
-            self._cycle_at = max(self._cycle_at, now + self._timing.poll_s + _LISTEN_S)
-        elif self.phase is Phase.YIELDED:
+        if self.phase is Phase.YIELDED:
             self._cycle_at = max(self._cycle_at, now + self._master.wait_s(msg.STATUS_LENGTH) + _GAP_S)
         return True
 

@@ -23,6 +23,7 @@ from firmware.bus.messages import (
     encode_enrolment,
     encode_status,
     is_poll,
+    is_status,
     session_of,
 )
 from firmware.bus.plain import PlainModbus
@@ -31,6 +32,7 @@ from firmware.station import Station
 from firmware.timing import Timing
 from hal.api import BusPort
 
+_TALK = 4  # bytes: fewer are the glitch of a transmitter that turns off
 _FIRST_POLL_S = 2.0  # an enrolled station that is not polled by then answers probes again: its answer was lost
 _REFUSALS = {REFUSED_FULL: ("group_full", 5.0), REFUSED_TWIN: ("duplicate_serial", 60.0)}
 """By code: the fault shown, and for how long (s) the station leaves the bus to the others."""
@@ -80,8 +82,8 @@ class Secondary:
         if self._refused:
             return Reason.GROUP_FULL if self._refused == "group_full" else Reason.FAULT
         holder = self._station.holder
-        if self._address == UNENROLLED or holder.grant is None or holder.amps_da < holder.grant.amps_da:
-            return Reason.NO_PRIMARY  # not enrolled, not granted anything yet, or the lease has run out
+        if self._address == UNENROLLED or holder.grant is None or holder.lapsed:
+            return Reason.NO_PRIMARY
         return holder.grant.reason
 
     @property
@@ -128,7 +130,7 @@ class Secondary:
             if frame[0] == self._address and frame != self._said:
                 concerned = True
                 answer = self._on_frame(frame, now)
-        if answer and not self._splitter.pending:  # else somebody has talked since: it would come too late
+        if answer and self._splitter.pending < _TALK:  # else somebody has talked since: it would come too late
             self._said = answer
             self._port.send(answer)
         return concerned
@@ -142,7 +144,7 @@ class Secondary:
         if is_poll(frame):
             poll = decode_poll(frame)
             return b"" if poll is None else self._on_poll(poll, now)
-        return self._plain.answer(frame)
+        return b"" if is_status(frame) else self._plain.answer(frame)  # its own, echoed late
 
     def _on_poll(self, poll: Poll, now: float) -> bytes:
         if poll.session != self._session or poll.serial != self._primary:

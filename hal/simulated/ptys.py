@@ -8,6 +8,7 @@ import fcntl
 import os
 import pty
 import random
+import termios
 import tty
 from collections.abc import Sequence
 from contextlib import suppress
@@ -15,6 +16,7 @@ from pathlib import Path
 from typing import NamedTuple
 
 from hal.simulated.line import Line
+from hal.simulated.openings import Openings
 
 READ_BYTES = 256  # the longest Modbus RTU frame (S)
 
@@ -24,21 +26,25 @@ class _Pty(NamedTuple):
 
     master: int
     slave: int
+    watch: int
+    """Tells whether anybody else has the slave open."""
 
 
 class PtyLine:
     """A line of ptys, linked as DIR/bus/1 to DIR/bus/N. Port numbers of `line` count from 0.
 
     The links of a run that died are replaced; where one still lives, OSError says so.
-    What nobody reads is dropped once the pty is full, never waited for; who opens a port flushes it first.
+    As with any serial port, who opens one hears what comes from then on; what is not read is dropped once the
+    pty is full, never waited for.
     """
 
     def __init__(self, directory: Path, ports: int, baud: int, rng: random.Random) -> None:
         self.dropped_bytes = 0
         self.line = Line(baud, rng, self._deliver)
         self._folder = directory / "bus"
-        self._lock = _locked(self._folder)
         self._now = 0.0
+        self._lock = _locked(self._folder)
+        self._openings = Openings()
         self._ptys: dict[int, _Pty] = {}
         """Those that are not hung up, by port."""
         self.paths = tuple(self._folder / str(number) for number in range(1, ports + 1))
@@ -52,9 +58,11 @@ class PtyLine:
             raise
 
     def filenos(self) -> Sequence[int]:
-        """Descriptors to wait on: the ports that are not sending. What is written meanwhile stays with the
-        kernel, so a client that writes faster than the baud rate is held up as by a real port."""
-        return [ends.master for port, ends in self._ptys.items() if self.line.busy_until(port) <= self._now]
+        """Descriptors to wait on: who opens and closes ports, and the ports that are not sending. What is written
+        meanwhile stays with the kernel, so a client that writes faster than the baud rate is held up as by a real
+        port."""
+        idle = (ends.master for port, ends in self._ptys.items() if self.line.busy_until(port) <= self._now)
+        return [self._openings.fileno(), *idle]
 
     def next_wakeup(self) -> float:
         """When `pump` is due without a descriptor being ready, s; inf when nothing is on its way."""
@@ -63,6 +71,10 @@ class PtyLine:
     def pump(self, now: float) -> None:
         """Give out the frames that have ended and take in what was written; `now` in s, monotonic."""
         self._now = now
+        changed = self._openings.news()
+        for ends in self._ptys.values():
+            if ends.watch in changed:
+                termios.tcflush(ends.slave, termios.TCIFLUSH)  # the last client left it unread
         self.line.step(now)
         for port, ends in self._ptys.items():
             if self.line.busy_until(port) <= now:
@@ -90,23 +102,28 @@ class PtyLine:
             self._folder.rmdir()
         for port in list(self._ptys):
             self._close(port)
+        self._openings.close()
         os.close(self._lock)
 
     def _open(self, port: int) -> None:
-        ends = self._ptys[port] = _Pty(*pty.openpty())
-        tty.setraw(ends.slave)
-        os.set_blocking(ends.master, False)
-        self.paths[port].symlink_to(os.ttyname(ends.slave))
+        master, slave = pty.openpty()
+        name = Path(os.ttyname(slave))
+        self._ptys[port] = _Pty(master, slave, self._openings.watch(name))
+        tty.setraw(slave)
+        os.set_blocking(master, False)
+        self.paths[port].symlink_to(name)
 
     def _close(self, port: int) -> None:
-        for fd in self._ptys.pop(port):
-            os.close(fd)
+        ends = self._ptys.pop(port)
+        os.close(ends.master)
+        os.close(ends.slave)
 
     def _deliver(self, port: int, data: bytes, _at: float) -> None:
-        if port not in self._ptys:  # a disturbance held a copy back until the port had gone
+        ends = self._ptys.get(port)  # none: a disturbance held a copy back until the port had gone
+        if ends is None or not self._openings.is_open(ends.watch):
             return
         try:
-            written = os.write(self._ptys[port].master, data)
+            written = os.write(ends.master, data)
         except BlockingIOError:
             written = 0
         self.dropped_bytes += len(data) - written

@@ -35,6 +35,7 @@ class Slot:
         "board",
         "boots",
         "buffered",
+        "bus_works",
         "heard_at",
         "latest",
         "node",
@@ -43,6 +44,7 @@ class Slot:
         "rate",
         "stalled",
         "store",
+        "told_works",
         "wake",
     )
 
@@ -56,6 +58,9 @@ class Slot:
         self.offset = index * _APART_S
         self.node: Node | None = None
         self.boots = 0
+        self.bus_works = True
+        self.told_works = True
+        """What its node has been told of its port."""
         self.stalled = False
         self.buffered = b""
         self.heard_at = -inf
@@ -132,7 +137,7 @@ class World:
         slot = self.slots[index]
         if slot.node is None:
             slot.plant.power_on(self.now)
-            self.line.power(index, True)
+            self.line.power(index, slot.bus_works)
             self._start(index, lose_state)
 
     def power_off(self, index: int) -> None:
@@ -163,10 +168,15 @@ class World:
     def bus_port(self, index: int, works: bool) -> None:
         """The station's bus port vanishes or comes back, and its driver says so."""
         slot = self.slots[index]
+        slot.bus_works = works
         self.line.power(index, works and slot.node is not None)
-        if slot.node is not None and not slot.stalled:
-            slot.node.on_bus(works, slot.local(self.now))
+        self._tell_bus(slot)
         self.refresh(index)
+
+    def _tell_bus(self, slot: Slot) -> None:
+        if slot.node is not None and not slot.stalled and slot.told_works is not slot.bus_works:
+            slot.told_works = slot.bus_works
+            slot.node.on_bus(slot.bus_works, slot.local(self.now))
 
     def touch(self, index: int, verb: Callable[[Plant, float], None]) -> None:
         """Do something to a plant."""
@@ -241,6 +251,8 @@ class World:
         slot.plant.hold(self.now)
         rng = random.Random(f"{self._seed}/{index}/{slot.boots}")
         slot.node = self._boot(Boot(index, slot.board, rng, slot.plant.inputs, slot.local(self.now)))
+        slot.told_works = True
+        self._tell_bus(slot)
         self.refresh(index)
 
     def _end(self, slot: Slot) -> None:
@@ -256,6 +268,7 @@ class World:
         if not slot.plant.hold(self.now):
             slot.node.on_outputs_dropped(now)
         slot.node.on_inputs(slot.plant.inputs, now)
+        self._tell_bus(slot)
         data, slot.buffered = slot.buffered, b""
         if data:
             slot.node.on_bytes(data, now)

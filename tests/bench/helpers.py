@@ -59,6 +59,10 @@ class Bench:
             assert self.do("status", "--json") == 0
         return {row["station"]: row for row in json.loads(out.getvalue())}
 
+    def addresses(self) -> list[int]:
+        """Of the members of s1's group; 0 is one whose enrolment is on its way."""
+        return sorted(member["address"] for member in self.status()["s1"]["bus"]["members"])
+
     def do(self, *words: str) -> int:
         return main([*words, "--dir", str(self.folder)])
 
@@ -71,6 +75,10 @@ class Bench:
         """Until a station shows all this."""
         wait_for(lambda: expected.items() <= self.status()[name].items())
         return self.status()[name]
+
+    def wait_for_amps(self, name: str) -> None:
+        """Until its car charges."""
+        wait_for(lambda: self.status()[name]["drawn_a"] > 10)
 
     def run(self, name: str) -> subprocess.Popen[bytes]:
         """Start a station's process by hand."""

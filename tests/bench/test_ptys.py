@@ -49,7 +49,8 @@ def pumped(line: PtyLine, port: serial.Serial, expected: int) -> bytes:
 def written(line: PtyLine, count: int) -> None:
     """Wait until what was written to that many ports has come to the line."""
     give_up = time.monotonic() + PATIENCE_S
-    while len(select.select(line.filenos(), [], [], 0.01)[0]) < count:
+    masters = [ends.master for ends in line._ptys.values()]
+    while len(select.select(masters, [], [], 0.01)[0]) < count:
         assert time.monotonic() < give_up, "nothing was written"
 
 
@@ -101,10 +102,33 @@ def test_a_client_that_leaves_and_comes_back_finds_the_line_alive(line: PtyLine)
                 assert pumped(line, two, len(frame)) == frame
 
 
-def test_what_nobody_reads_is_dropped_and_a_newcomer_does_not_see_it(line: PtyLine) -> None:
-    with client(line.paths[0]) as one, client(line.paths[1]) as reader:
+def simple_client(path: Path) -> serial.Serial:
+    """One that does not throw away what had arrived before it opened the port."""
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(serial.Serial, "_reset_input_buffer", lambda _: None)
+        return client(path)
+
+
+def test_who_opens_a_port_hears_what_comes_from_then_on(line: PtyLine) -> None:
+    with client(line.paths[0]) as one, client(line.paths[1]) as two:
+        for _ in range(2):
+            one.write(b"unheard")  # the first time nobody has port 3 open; then one that leaves it unread has
+            assert pumped(line, two, 7) == b"unheard"
+            line.pump(time.monotonic())
+            with simple_client(line.paths[2]) as three, simple_client(line.paths[2]) as also:
+                one.write(b"new")
+                assert pumped(line, two, 3) == b"new"
+                also.close()
+                one.write(b"er")
+                assert pumped(line, three, 5) == b"newer"
+                one.write(b"unread")
+                assert pumped(line, two, 8) == b"erunread"
+
+
+def test_what_is_not_read_is_dropped_once_the_port_is_full(line: PtyLine) -> None:
+    with client(line.paths[0]) as one, client(line.paths[1]) as reader, client(line.paths[2]):
         now = 0.0
-        while line.dropped_bytes == 0:  # port 3 is opened by nobody
+        while line.dropped_bytes == 0:
             one.write(b"x" * 256)
             written(line, 1)
             line.pump(now)
@@ -127,7 +151,7 @@ def test_a_writer_without_end_is_held_up_and_not_hoarded(line: PtyLine) -> None:
         with pytest.raises(BlockingIOError):
             write_without_end()
         assert 1.0 < line.line.busy_until(0) < 1.0 + 257 * 11 / 115200
-        assert len(line.filenos()) == 2
+        assert len(line.filenos()) == 3
 
 
 def test_a_port_hangs_up_and_comes_back_while_the_others_go_on(line: PtyLine) -> None:
@@ -149,6 +173,16 @@ def test_a_port_hangs_up_and_comes_back_while_the_others_go_on(line: PtyLine) ->
             one.write(b"back")
             assert pumped(line, two, 4) == pumped(line, three, 4) == b"back"
             assert one.read(4096) == b""
+
+
+def test_what_a_port_is_sending_when_it_hangs_up_is_cut_short(line: PtyLine) -> None:
+    with client(line.paths[0]) as one:
+        one.write(b"x" * 200)
+        written(line, 1)
+        line.pump(1.0)
+        line.hang_up(0)
+        line.pump(2.0)
+        assert line.line.counts.bytes < 200
 
 
 def test_what_is_on_its_way_to_a_port_that_hangs_up_is_lost_to_it(line: PtyLine) -> None:

@@ -32,7 +32,7 @@ def test_stations_alone_find_each_other_and_have_names_switches_and_cars(
     assert main(["plug", "s2", "--dir", str(desk.folder)]) == 0
     desk.wait("s2", state="B1", vehicle="sedan")
     assert main(["fault", "s2", "bus_port", "--dir", str(desk.folder)]) == 2
-    assert capsys.readouterr().err.startswith("watti: s2: only a bench ")
+    assert "watti: s2: only a bench has the bus port of s2 in its hands" in capsys.readouterr().err
     for process, number, code in ((one, signal.SIGINT, 130), (two, signal.SIGTERM, 0)):
         process.send_signal(number)
         assert process.wait(PATIENCE_S) == code

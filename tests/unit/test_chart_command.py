@@ -45,9 +45,7 @@ def test_the_table_has_a_line_for_each_position(capsys: pytest.CaptureFixture[st
     assert lines[1 + 0xF].split() == ["F", "-", "-", "secondary", "published"]
 
 
-@pytest.mark.parametrize(
-    ("options", "refused"), [([], "CDE"), (["--model", "48a"], "CDE"), (["--model", "80A"], "")]
-)
+@pytest.mark.parametrize(("options", "refused"), [([], "CDE"), (["--model", "48a"], "CDE"), (["--model", "80A"], "")])
 def test_the_table_marks_what_a_model_refuses(
     capsys: pytest.CaptureFixture[str], options: list[str], refused: str
 ) -> None:
@@ -58,9 +56,7 @@ def test_json_has_the_fields_that_scripts_rely_on(capsys: pytest.CaptureFixture[
     found = rows(capsys)
     published = {"role": "primary", "source": "published"}
     assert found[0xB] == {"position": "B", "amps": 48, "breaker_a": 60} | published
-    assert found[0xF] == {"position": "F", "amps": None, "breaker_a": None} | published | {
-        "role": "secondary"
-    }
+    assert found[0xF] == {"position": "F", "amps": None, "breaker_a": None} | published | {"role": "secondary"}
     assert len(found) == 16
 
 
@@ -132,9 +128,7 @@ def test_every_command_has_help_with_an_example(capsys: pytest.CaptureFixture[st
         ("tap", "watti tap: the following arguments are required: PORT"),
     ],
 )
-def test_bad_arguments_are_one_line_and_exit_code_2(
-    capsys: pytest.CaptureFixture[str], line: str, error: str
-) -> None:
+def test_bad_arguments_are_one_line_and_exit_code_2(capsys: pytest.CaptureFixture[str], line: str, error: str) -> None:
     assert cli.main(line.split()) == 2
     out, err = capsys.readouterr()
     assert out == ""
@@ -163,9 +157,7 @@ def test_bad_arguments_are_one_line_and_exit_code_2(
         ("tap /dev/x --baud 115200", {"port": "/dev/x", "baud": 115200, "json": False}),
     ],
 )
-def test_arguments_reach_the_command(
-    line: str, expected: dict[str, Any], monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_arguments_reach_the_command(line: str, expected: dict[str, Any], monkeypatch: pytest.MonkeyPatch) -> None:
     given: dict[str, Any] = {}
 
     def command(args: Namespace) -> int:
@@ -225,9 +217,7 @@ def test_a_reader_that_went_away_is_no_error_to_show(command: str) -> None:
 
 
 def test_a_command_imports_what_it_alone_needs() -> None:
-    code = (
-        "import sys, watti.cli; watti.cli.main(['chart']); print(*(m for m in sys.modules if 'watti.' in m))"
-    )
+    code = "import sys, watti.cli; watti.cli.main(['chart']); print(*(m for m in sys.modules if 'watti.' in m))"
     python = [sys.executable, "-c", code]
     out = subprocess.run(python, capture_output=True, text=True, check=True, env=environment()).stdout
     assert set(out.splitlines()[-1].split()) == {"watti.cli", "watti.scenario", "watti.chart"}

@@ -31,9 +31,7 @@ SCHEMA = vol.Schema(
     table(
         {
             required("size"): number(0, 10),
-            vol.Optional("item"): each(
-                table({required("name"): name, vol.Optional("colour"): choice("red", "blue")})
-            ),
+            vol.Optional("item"): each(table({required("name"): name, vol.Optional("colour"): choice("red", "blue")})),
         }
     )
 )
@@ -88,9 +86,7 @@ def test_all_errors_come_at_once_with_file_and_key(file: Path) -> None:
     ],
 )
 def test_what_is_no_number_within_its_bounds(file: Path, value: str, shown: str) -> None:
-    assert errors_of(file, f"size = {value}") == [
-        f"{file}: size: expected a number from 0 to 10 (got {shown})"
-    ]
+    assert errors_of(file, f"size = {value}") == [f"{file}: size: expected a number from 0 to 10 (got {shown})"]
 
 
 @pytest.mark.parametrize(

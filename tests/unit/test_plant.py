@@ -70,8 +70,7 @@ def test_a_session_as_the_board_senses_it() -> None:
     plant.contactor_open(50.0)
     recorder.run(60.0)
     seen = [
-        (round(t, 3), round(i.pilot.high_v, 1), round(i.pilot.low_v), i.contactor_closed)
-        for t, i in recorder.inputs
+        (round(t, 3), round(i.pilot.high_v, 1), round(i.pilot.low_v), i.contactor_closed) for t, i in recorder.inputs
     ]
     assert seen == [
         (1.0, 9.0, 9, False),

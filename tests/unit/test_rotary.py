@@ -53,9 +53,7 @@ def test_what_is_no_position_is_unreadable(position: int | None) -> None:
 
 
 @given(st.none() | st.integers(-20, 40), st.sampled_from(sorted(MODELS.values())))
-def test_a_limit_is_given_to_primaries_alone_and_within_the_rating(
-    position: int | None, rating_a: int
-) -> None:
+def test_a_limit_is_given_to_primaries_alone_and_within_the_rating(position: int | None, rating_a: int) -> None:
     setting = CHART.setting(position, rating_a)
     assert (setting.limit_a is not None) == (setting.role is Role.PRIMARY)
     assert (setting.limit_a or 0) <= rating_a
@@ -74,9 +72,7 @@ def test_breaker_is_the_smallest_that_carries_the_amps_continuously(amps: int) -
     assert all(smaller * 0.8 < amps - 1e-9 for smaller in BREAKERS_A if smaller < breaker_a)
 
 
-@pytest.mark.parametrize(
-    ("digit", "position"), [("0", 0), ("9", 9), ("b", 11), ("B", 11), ("f", 15), ("F", 15)]
-)
+@pytest.mark.parametrize(("digit", "position"), [("0", 0), ("9", 9), ("b", 11), ("B", 11), ("f", 15), ("F", 15)])
 def test_position_is_one_hex_digit_in_either_case(digit: str, position: int) -> None:
     assert parse_position(digit) == position
 

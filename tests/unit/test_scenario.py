@@ -77,18 +77,14 @@ def test_the_scenarios_that_people_rely_on_are_there() -> None:
 
 def test_maker_page_is_five_stations_whose_cars_come_and_go_one_by_one() -> None:
     scenario = load_scenario(CONFIGS / "scenarios" / "maker_page.toml")
-    assert [(station.switch, station.model) for station in scenario.stations] == [(0xB, "48A")] + [
-        (0xF, "48A")
-    ] * 4
+    assert [(station.switch, station.model) for station in scenario.stations] == [(0xB, "48A")] + [(0xF, "48A")] * 4
     plugged: set[str | None] = set()
     counts = []
     for happening in scenario.events:
         (plugged.add if happening.do == "plug" else plugged.remove)(happening.station)
         counts.append(len(plugged))
     assert counts == [1, 2, 3, 4, 5, 4, 3, 2, 1, 0]
-    gaps = {
-        later.at_s - sooner.at_s for sooner, later in zip(scenario.events, scenario.events[1:], strict=False)
-    }
+    gaps = {later.at_s - sooner.at_s for sooner, later in zip(scenario.events, scenario.events[1:], strict=False)}
     assert gaps == {300}
 
 
@@ -276,9 +272,7 @@ def test_scenarios_with_one_error(file: Path, parts: list[str], error: str) -> N
 
 def test_all_errors_of_a_file_come_at_once(file: Path) -> None:
     station = STATION.replace("48A", "32A")
-    found = errors_of(
-        file, HEAD, "sed = 1\n", station, STATION, PLUG, event("switch", at_s="700", station="s3")
-    )
+    found = errors_of(file, HEAD, "sed = 1\n", station, STATION, PLUG, event("switch", at_s="700", station="s3"))
     assert [line.split(": ")[0] for line in found] == [
         "event[0].vehicle",
         "event[1].at_s",
@@ -329,12 +323,8 @@ LITERALS = [
     "[[1]]",
     "{a = {}}",
 ]
-GARBAGE = st.builds(
-    "{} = {}".format, st.sampled_from(KEYS), st.sampled_from([*LITERALS, "0x" + "f" * 5000])
-) | (
-    st.sampled_from(
-        ["", "[station]", "[[bus]]", "[[event]]", "[[event.station]]", "[scenario.duration_s]", "?"]
-    )
+GARBAGE = st.builds("{} = {}".format, st.sampled_from(KEYS), st.sampled_from([*LITERALS, "0x" + "f" * 5000])) | (
+    st.sampled_from(["", "[station]", "[[bus]]", "[[event]]", "[[event.station]]", "[scenario.duration_s]", "?"])
 )
 
 

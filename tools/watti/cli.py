@@ -62,9 +62,7 @@ def _run(argv: Sequence[str] | None) -> int:
 
 
 def _arguments(argv: Sequence[str] | None) -> Namespace:
-    parser = _Parser(
-        prog="watti", description="Charging stations that share one circuit.", allow_abbrev=False
-    )
+    parser = _Parser(prog="watti", description="Charging stations that share one circuit.", allow_abbrev=False)
     commands = parser.add_subparsers(metavar="COMMAND", required=True)
     for declare in (
         _chart,
@@ -90,9 +88,7 @@ def _match_models(parser: ArgumentParser, args: Namespace) -> None:
     """Give every switch its model: one that stands for all, or as many as there are switches."""
     switches, models = len(args.switches), len(args.models)
     if models not in (1, switches):
-        parser.error(
-            f"argument --models: expected 1 model, or {switches}, one for each switch (got {models})"
-        )
+        parser.error(f"argument --models: expected 1 model, or {switches}, one for each switch (got {models})")
     args.models *= switches // models
 
 
@@ -192,9 +188,7 @@ def _station_argument(command: _Parser) -> None:
 
 def _chart(commands: "Commands") -> None:
     command = _command(commands, "chart", "watti.chart:run", "show the rotary chart", "chart --model 48A")
-    command.add_argument(
-        "--model", type=_model, metavar="MODEL", help="mark what this model refuses: 48A or 80A"
-    )
+    command.add_argument("--model", type=_model, metavar="MODEL", help="mark what this model refuses: 48A or 80A")
     _json_option(command)
 
 
@@ -223,9 +217,7 @@ def _bench(commands: "Commands") -> None:
     _baud_option(command)
     _dir_option(command)
     command.add_argument("--headless", action="store_true", help="no live screen")
-    command.add_argument(
-        "--duration", type=_seconds, metavar="S", help="end after S seconds (default: never)"
-    )
+    command.add_argument("--duration", type=_seconds, metavar="S", help="end after S seconds (default: never)")
 
 
 def _bus(commands: "Commands") -> None:
@@ -237,9 +229,7 @@ def _bus(commands: "Commands") -> None:
         "bus --ports 3 --baud 9600 --noise 0.0001",
     )
     ports = _valid(integer(1, LINE_STATIONS), int)
-    command.add_argument(
-        "--ports", type=ports, required=True, metavar="N", help=f"how many, 1 to {LINE_STATIONS}"
-    )
+    command.add_argument("--ports", type=ports, required=True, metavar="N", help=f"how many, 1 to {LINE_STATIONS}")
     _dir_option(command)
     _baud_option(command)
     command.add_argument(
@@ -259,13 +249,9 @@ def _run_station(commands: "Commands") -> None:
         "run the firmware of one station, on the board that its configuration names",
         "run configs/stations/simulated.toml --port /dev/ttyUSB0 --switch F",
     )
-    command.add_argument(
-        "config", type=Path, metavar="CONFIG", help="the station's file, such as simulated.toml"
-    )
+    command.add_argument("config", type=Path, metavar="CONFIG", help="the station's file, such as simulated.toml")
     command.add_argument("--port", metavar="P", help="serial port of the bus, instead of the file's")
-    command.add_argument(
-        "--switch", type=_position, metavar="X", help="position of a simulated switch, 0 to F"
-    )
+    command.add_argument("--switch", type=_position, metavar="X", help="position of a simulated switch, 0 to F")
     command.add_argument("--name", type=_name, help="the station's name, instead of the file's")
     _dir_option(command)
 
@@ -282,9 +268,7 @@ def _switch(commands: "Commands") -> None:
     what = "read or turn a station's rotary switch while it runs"
     command = _command(commands, "switch", "watti.control:switch", what, "switch s1 6")
     _station_argument(command)
-    command.add_argument(
-        "position", type=_position, nargs="?", metavar="POSITION", help="turn it here: 0 to F"
-    )
+    command.add_argument("position", type=_position, nargs="?", metavar="POSITION", help="turn it here: 0 to F")
     _dir_option(command)
     _json_option(command)
 
@@ -329,9 +313,7 @@ def _simulate(commands: "Commands") -> None:
         "simulate configs/scenarios/maker_page.toml --trace trace.csv --json",
     )
     command.add_argument("scenario", type=Path, metavar="SCENARIO", help="the scenario's file")
-    command.add_argument(
-        "--trace", type=Path, metavar="F.csv", help="write every change of every station to this file"
-    )
+    command.add_argument("--trace", type=Path, metavar="F.csv", help="write every change of every station to this file")
     seed = _valid(integer(0, SEED_MAX), int)
     command.add_argument("--seed", type=seed, metavar="N", help="instead of the scenario's")
     _json_option(command)

@@ -175,9 +175,7 @@ def _moment(duration_s: float) -> Check:
         try:
             return within(value)
         except vol.Invalid:
-            raise expected(
-                f"a moment from 0 to the scenario's duration_s, {duration_s:.15g}", value
-            ) from None
+            raise expected(f"a moment from 0 to the scenario's duration_s, {duration_s:.15g}", value) from None
 
     return check
 
@@ -235,9 +233,7 @@ def _event(further_keys: Mapping[str, Fields], moment: Check) -> Check:
         if not isinstance(value, dict):
             raise expected("a table", value)
         known = isinstance(value.get("do"), str) and value["do"] in checks
-        valid = (
-            checks[value["do"]](value) if known else no_do({key: value[key] for key in value.keys() & {"do"}})
-        )
+        valid = checks[value["do"]](value) if known else no_do({key: value[key] for key in value.keys() & {"do"}})
         at_s, word, station = valid.pop("at_s"), valid.pop("do"), valid.pop("station", None)
         return Event(at_s, word, station, valid)
 

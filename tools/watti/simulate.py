@@ -5,7 +5,6 @@ import json
 import sys
 import time
 from argparse import Namespace
-from hashlib import blake2s
 from math import inf
 from pathlib import Path
 from typing import Any, NamedTuple, TextIO, cast
@@ -17,7 +16,7 @@ from firmware.rotary import Chart
 from firmware.timing import Timing
 from hal.simulated.plant import Plant
 from hal.simulated.world import Boot, World
-from watti.scenario import CONFIGS, Event, Scenario, StationSpec, load_scenario
+from watti.scenario import CONFIGS, Event, Scenario, load_scenario, serial_of
 
 COLUMNS = (
     "t_s",
@@ -59,13 +58,6 @@ class Row(NamedTuple):
     contactor: str
     reason: str
     fault: str
-
-
-def serial_of(spec: StationSpec) -> int:
-    """The serial of the file, or one that comes from the name: random looking, always the same."""
-    if spec.serial is not None:
-        return spec.serial
-    return int.from_bytes(blake2s(spec.name.encode(), digest_size=5).digest(), "big") + 1
 
 
 class Tally:
@@ -136,7 +128,14 @@ class Simulation:
 
     def _boot(self, boot: Boot) -> App:
         spec = self.scenario.stations[boot.station]
-        setup = Setup(serial_of(spec), spec.model, MODELS[spec.model], self.scenario.baud, self.timing, self._chart)
+        setup = Setup(
+            serial_of(spec.name, spec.serial),
+            spec.model,
+            MODELS[spec.model],
+            self.scenario.baud,
+            self.timing,
+            self._chart,
+        )
         app = App(setup, boot.board, boot.rng, boot.inputs, boot.now)
         self.apps.append(app)
         return app

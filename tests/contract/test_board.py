@@ -1,0 +1,355 @@
+"""The `Board` of hal/api.py, one suite for every backend. All of it in virtual time, the socket's server too."""
+
+import random
+import select
+import threading
+from abc import ABC, abstractmethod
+from collections.abc import Callable, Iterator
+from math import isnan
+from pathlib import Path
+
+import pytest
+
+from hal.api import Board, Inputs, PilotReading
+from hal.serial.port import SerialPort
+from hal.simulated.board import MemoryStore, PlantBoard
+from hal.simulated.plant import CONTACTOR_S, DEAD_MAN_S, Plant
+from hal.simulated.remote import RemoteBoard
+from hal.simulated.server import PlantServer, listen
+from hal.simulated.vehicle import VehicleSpec
+from hal.store import FileStore
+
+SWITCH = 11
+CAR = VehicleSpec("car", start_delay_s=0.0, reaction_s=0.0, ramp_a_per_s=0.0)
+STEADY = PilotReading(12.0, 12.0)
+FAULTED = PilotReading(-12.0, -12.0)
+PWM = PilotReading(12.0, -12.0)
+
+
+class Rig(ABC):
+    """A board over a plant, and the world around them."""
+
+    board: Board
+
+    def __init__(self) -> None:
+        self.now = 100.0
+        self.plant = Plant(SWITCH)
+
+    @abstractmethod
+    def refresh(self) -> bool: ...
+
+    @abstractmethod
+    def inputs(self) -> Inputs: ...
+
+    @abstractmethod
+    def settle(self) -> None:
+        """Let everything that is due now happen and what was said arrive."""
+
+    @abstractmethod
+    def restart(self) -> None:
+        """The firmware's process ends without a word and another one starts on the same board."""
+
+    def run(self, for_s: float) -> None:
+        """Time passes; nobody refreshes the dead-man."""
+        self.settle()
+        self.now += for_s
+        self.settle()
+
+    def live(self, for_s: float) -> None:
+        """Time passes; the dead-man is refreshed as the real loop does it."""
+        until = self.now + for_s
+        while self.now < until:
+            assert self.refresh()
+            self.run(DEAD_MAN_S / 4)
+
+    @abstractmethod
+    def close(self) -> None: ...
+
+
+class InMemory(Rig):
+    """`PlantBoard`, as virtual time runs it."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self._store = MemoryStore()
+        self.restart()
+
+    def refresh(self) -> bool:
+        return self.plant.refresh(self.now)
+
+    def inputs(self) -> Inputs:
+        return self.plant.inputs
+
+    def settle(self) -> None:
+        self.plant.step(self.now)
+
+    def restart(self) -> None:
+        self.board = PlantBoard(self.plant, lambda: self.now, _NoBus(), self._store)
+
+    def close(self) -> None:
+        """It holds nothing."""
+
+
+class _NoBus:
+    def send(self, data: bytes) -> None:
+        raise AssertionError("the board sends nothing by itself")
+
+
+class OverSocket(Rig):
+    """`RemoteBoard` over the socket of a `PlantServer`."""
+
+    board: RemoteBoard
+
+    def __init__(self, folder: Path) -> None:
+        super().__init__()
+        self._path = folder / "x.sock"
+        self._record = folder / "s1.json"
+        self._bus = SerialPort(folder / "none", 19200, lambda: self.now)
+        self._server = PlantServer(listen(self._path), {"s1": self.plant}, self.now)
+        self.board = self._attached()
+
+    def refresh(self) -> bool:
+        held = self.board.dead_man.refresh()
+        self.settle()
+        return held
+
+    def inputs(self) -> Inputs:
+        self.settle()
+        return self.board.inputs()
+
+    def settle(self) -> None:
+        self._server.pump(self.now, ())
+        while ready := select.select(self._server.filenos(), [], [], 0)[0]:
+            self._server.pump(self.now, ready)
+
+    def restart(self) -> None:
+        self.board._link.channel.close()
+        self.settle()
+        self.board = self._attached()
+
+    def close(self) -> None:
+        self.board.close()
+        self._server.close()
+
+    def _attached(self) -> RemoteBoard:
+        """The board's own end waits for the server's answer, so it does so aside."""
+        boards: list[RemoteBoard] = []
+        store = FileStore(self._record, _complain)
+        thread = threading.Thread(target=lambda: boards.append(RemoteBoard(self._path, "s1", self._bus, store)))
+        thread.start()
+        while thread.is_alive():
+            self.settle()
+        return boards[0]
+
+
+def _complain(sentence: str) -> None:
+    raise AssertionError(sentence)
+
+
+@pytest.fixture(params=["in memory", "over a socket"])
+def rig(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[Rig]:
+    rig = InMemory() if request.param == "in memory" else OverSocket(tmp_path)
+    yield rig
+    rig.close()
+
+
+@pytest.fixture
+def held(rig: Rig) -> Rig:
+    """A rig whose dead-man was refreshed just now."""
+    rig.refresh()
+    assert rig.refresh()
+    return rig
+
+
+def charging(rig: Rig) -> Rig:
+    """A car draws 24 A."""
+    rig.plant.plug(CAR, rig.now)
+    rig.board.pilot.pwm(40.0)
+    rig.live(2.0)
+    rig.board.contactor.close()
+    rig.live(2.0)
+    assert rig.board.meter.current_a() == pytest.approx(24.0)
+    return rig
+
+
+# Outputs
+
+
+def test_outputs_are_safe_at_the_start_and_nothing_holds_them(rig: Rig) -> None:
+    assert rig.inputs() == Inputs(SWITCH, STEADY, False)
+    assert rig.board.meter.current_a() == 0.0
+    rig.board.pilot.pwm(50.0)
+    rig.board.contactor.close()
+    rig.run(CONTACTOR_S)
+    assert rig.inputs() == Inputs(SWITCH, STEADY, False)
+
+
+def test_pilot_verbs_show_in_the_inputs(held: Rig) -> None:
+    pilot = held.board.pilot
+    verbs: list[tuple[Callable[[], None], PilotReading]] = [
+        (lambda: pilot.pwm(50.0), PWM),
+        (pilot.fault, FAULTED),
+        (pilot.steady, STEADY),
+        (lambda: pilot.pwm(10), PWM),
+    ]
+    for verb, expected in verbs:
+        verb()
+        held.run(0.0)
+        assert held.inputs().pilot == expected
+
+
+def test_the_duty_is_the_one_asked_for(held: Rig) -> None:
+    for duty in (10.0, 26.666666666666668, 96.0):
+        held.board.pilot.pwm(duty)
+        held.run(0.0)
+        assert held.plant.duty == duty
+
+
+def test_contactor_verbs_show_in_the_feedback_once_it_has_moved(held: Rig) -> None:
+    held.board.contactor.close()
+    held.run(CONTACTOR_S / 2)
+    assert not held.inputs().contactor_closed
+    held.run(CONTACTOR_S / 2)
+    assert held.inputs().contactor_closed
+    held.board.contactor.open()
+    held.run(CONTACTOR_S)
+    assert not held.inputs().contactor_closed
+
+
+def test_the_switch_shows_and_is_none_where_it_can_not_be_read(held: Rig) -> None:
+    held.plant.turn(15, held.now)
+    assert held.inputs().switch == 15
+    held.plant.inject("switch_unreadable", held.now)
+    assert held.inputs().switch is None
+
+
+# Meter
+
+
+def test_the_meter_shows_what_the_vehicle_draws(held: Rig) -> None:
+    charging(held).board.pilot.pwm(20.0)
+    held.live(1.0)
+    assert held.board.meter.current_a() == pytest.approx(12.0)
+    held.plant.unplug(held.now)
+    held.run(0.0)
+    held.inputs()
+    assert held.board.meter.current_a() == 0.0
+
+
+def test_a_meter_that_does_not_answer_is_nan_until_it_does(held: Rig) -> None:
+    charging(held).plant.inject("meter", held.now)
+    held.live(0.5)
+    assert isnan(held.board.meter.current_a())
+    held.plant.clear("meter", held.now)
+    held.live(0.5)
+    assert held.board.meter.current_a() == pytest.approx(24.0)
+
+
+# Dead-man
+
+
+def test_outputs_stay_while_the_dead_man_is_refreshed(held: Rig) -> None:
+    charging(held).live(20.0)
+    assert held.inputs().contactor_closed
+
+
+def test_outputs_are_let_go_when_nobody_refreshes_and_not_before(held: Rig) -> None:
+    charging(held)
+    assert held.refresh()
+    held.run(DEAD_MAN_S * 0.99)
+    assert held.inputs().contactor_closed
+    held.run(DEAD_MAN_S * 0.01 + CONTACTOR_S)
+    inputs = held.inputs()
+    assert inputs.pilot.high_v == inputs.pilot.low_v > 0.0
+    assert not inputs.contactor_closed
+    assert held.board.meter.current_a() == 0.0
+
+
+def test_a_drop_is_told_exactly_once_and_verbs_count_from_then_on(held: Rig) -> None:
+    charging(held)
+    held.run(DEAD_MAN_S + CONTACTOR_S)
+    held.board.contactor.close()  # by one that does not know
+    held.board.pilot.pwm(50.0)
+    held.run(CONTACTOR_S)
+    assert held.plant.offered_a == 0.0
+    assert not held.inputs().contactor_closed
+    assert not held.refresh()
+    held.run(CONTACTOR_S)
+    assert held.plant.offered_a == 0.0
+    assert not held.inputs().contactor_closed
+    assert held.refresh()
+    held.board.pilot.pwm(50.0)
+    held.board.contactor.close()
+    held.live(CONTACTOR_S)
+    assert held.plant.offered_a == 30.0
+    assert held.inputs().contactor_closed
+
+
+def test_each_drop_is_told(held: Rig) -> None:
+    for _ in range(3):
+        held.run(DEAD_MAN_S)
+        assert [held.refresh() for _ in range(3)] == [False, True, True]
+
+
+# What outlives a process
+
+
+def test_outputs_outlive_a_killed_process_until_the_dead_man_acts(held: Rig) -> None:
+    charging(held).refresh()
+    held.restart()
+    assert held.inputs().contactor_closed
+    held.run(DEAD_MAN_S + CONTACTOR_S)
+    assert not held.inputs().contactor_closed
+
+
+def test_the_store_is_empty_at_first_and_survives_a_restart(rig: Rig) -> None:
+    assert rig.board.store.load() == b""
+    for record in (b"first", bytes(range(256)), b""):
+        rig.board.store.save(record)
+        assert rig.board.store.load() == record
+        rig.restart()
+        assert rig.board.store.load() == record
+
+
+# Back to back
+
+
+def act(rig: Rig, action: str, number: float) -> object:
+    """Do one thing to a board or its plant."""
+    board, plant = rig.board, rig.plant
+    match action:
+        case "refresh":
+            return rig.refresh()
+        case "pwm":
+            board.pilot.pwm(10.0 + 86.0 * number)
+        case "close":
+            board.contactor.close()
+        case "open":
+            board.contactor.open()
+        case "steady":
+            board.pilot.steady()
+        case "fault":
+            board.pilot.fault()
+        case "turn":
+            plant.turn(int(15 * number), rig.now)
+        case "car":
+            plant.unplug(rig.now) if plant.connected else plant.plug(CAR, rig.now)
+        case "meter":
+            (plant.inject if number < 0.5 else plant.clear)("meter", rig.now)
+    rig.run(number * 0.6)
+    return None
+
+
+@pytest.mark.parametrize("seed", range(10))
+def test_all_backends_do_the_same(tmp_path: Path, seed: int) -> None:
+    rng = random.Random(seed)
+    rigs: list[Rig] = [InMemory(), OverSocket(tmp_path)]
+    for rig in rigs:
+        rig.refresh()
+    words = ["refresh"] * 8 + ["pwm", "close", "open", "steady", "fault", "turn", "car", "meter"]
+    for _ in range(100):
+        action, number = rng.choice(words), rng.random()
+        one, other = ((act(rig, action, number), rig.inputs(), repr(rig.board.meter.current_a())) for rig in rigs)
+        assert one == other
+    for rig in rigs:
+        rig.close()
