@@ -13,12 +13,13 @@ LOST_S = 2.0  # a meter may miss a reading or two (I)
 class CurrentWatch:
     """Judges one reading after another; amps are deciamps."""
 
-    __slots__ = ("_lost_since", "_meter", "_over_since", "overdrawn", "read_at")
+    __slots__ = ("_before", "_lost_since", "_meter", "_over_since", "overdrawn", "read_at")
 
     def __init__(self, meter: Meter) -> None:
         self._meter = meter
         self._lost_since: float | None = None
         self._over_since: float | None = None
+        self._before: list[tuple[int, float]] = []
         self.read_at = -math.inf
         self.overdrawn = False
         """The vehicle has taken too much for too long."""
@@ -41,14 +42,24 @@ class CurrentWatch:
             self._lost_since = now if self._lost_since is None else self._lost_since
             return NO_CURRENT
         self._lost_since = None
-        if not offered_da or amps <= (offered_da / 10 + 0.5) * 1.10:
-            self.forgive()
+        if not offered_da or amps <= _allowed_a(offered_da):
+            self._over_since, self.overdrawn = None, False
         elif self._over_since is None:
             self._over_since = now
-        elif now >= self._over_since + _OVERDRAW_S:
+        elif now >= self._over_since + _OVERDRAW_S and amps > _allowed_a(max(offered_da, self._owed_da(now))):
             self.overdrawn = True
         return max(0, math.ceil(round(amps * 10, 3)))
 
-    def forgive(self) -> None:
-        """Count anew: the vehicle has the whole time again."""
-        self._over_since, self.overdrawn = None, False
+    def lowered(self, from_da: int, until: float) -> None:
+        """The pilot went down: until then the vehicle may still follow what it said before."""
+        self._before.append((from_da, until))
+
+    def _owed_da(self, now: float) -> int:
+        """The highest pilot that the vehicle need not have left behind yet: of two cuts in a row it follows each
+        in its time, and one that refuses gains nothing by more cuts."""
+        self._before = [(da, until) for da, until in self._before if until > now]
+        return max((da for da, _ in self._before), default=0)
+
+
+def _allowed_a(offered_da: int) -> float:
+    return (offered_da / 10 + 0.5) * 1.10

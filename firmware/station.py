@@ -305,7 +305,7 @@ class Station:
         self.offered_da, self._changed_at = offer_da, now
         if offer_da < before:
             self._lowered_at = now
-            self._current.forgive()
+            self._current.lowered(before, now + self._timing.settle_s)
         if offer_da:
             self._board.pilot.pwm(pilot.duty(offer_da))
         else:

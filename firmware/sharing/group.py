@@ -81,12 +81,16 @@ class Group:
     def plan(self, now: float) -> None:
         """Compute all targets."""
         self.stale = False
-        self._claimants = [m for m in (self.own, *self.secondaries) if m.claims] if self.giving else []
+        members = (self.own, *self.secondaries)
+        fair = [m for m in members if m.claims and not m.row.overdrawn_da(now)]
+        self._claimants = fair if self.giving else []
         total = self._planned_total = self._total_da(now)
         given = shares(total, [m.claim(total, now) for m in self._claimants])
         targets = {m.identity: amps for m, amps in zip(self._claimants, given, strict=True)}
-        for member in (self.own, *self.secondaries):
-            member.aim(targets.get(member.identity, 0), now)
+        for member in members:
+            # one that overdraws keeps its pilot, so that its station can judge and trip it; the others come down
+            kept = member.row.granted_da if member.claims and member not in self._claimants else 0
+            member.aim(targets.get(member.identity, kept if self.giving else 0), now)
         self._shortage = 0 in given
 
     def _total_da(self, now: float) -> int:

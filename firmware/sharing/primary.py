@@ -259,10 +259,12 @@ class Primary:
         if status is None:
             self._master.spoil()
             return
-        self._master.answered()
         if self._enroller.suspect is member:
-            self._enroller.on_suspect(answered=True, now=now)
+            if status.granted == member.row.number:  # else a late word of the life before
+                self._master.answered()
+                self._enroller.on_suspect(answered=True, now=now)
             return
+        self._master.answered()
         self.group.on_status(member, status, now)
         if self.group.stale:
             self._share(now)

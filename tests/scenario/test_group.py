@@ -286,3 +286,50 @@ def test_an_idle_car_is_offered_a_pilot_again_after_the_primary_came_back() -> N
     assert bench.offered() == [6.0, 6.0]
     bench.run(300)
     assert bench.offered() == [6.0, 6.0], "it may ask at any time"
+
+
+@pytest.mark.parametrize(("switches", "station"), [("B", 1), ("BF", 1), ("BF", 2), ("BFFFF", 1), ("BFFFF", 3)])
+def test_a_vehicle_that_overdraws_is_tripped_in_time(switches: str, station: int) -> None:
+    """Its own pilot is not cut for it: that would start its 7 s anew for ever."""
+    stations = range(1, len(switches) + 1)
+    bench = Bench(scenario([*plugs(*stations), event(60, "fault", station, kind="overdraw")], switches))
+    bench.run(60 + 7 + 2 * TIMING.poll_s)
+    assert bench.faults()[station - 1] == "overdraw"
+    assert not bench.plant(station).contactor_closed
+
+
+def test_a_primary_knows_its_own_echo_after_many_enrolments() -> None:
+    """Sessions of long-standing members are its own, however many others have come and gone since."""
+    restarts = [event(40 + 8 * k, "restart", 3) for k in range(70)]
+    echo = event(20, "bus_disturb", 1, kind="echo", rate=1.0, for_s=2000)
+    bench = Bench(scenario([*plugs(1, 2), echo, *restarts], "BFF"))
+    bench.run(640)
+    assert bench.reasons()[0] != "more_than_one_primary"
+    assert bench.offered()[1] > 0
+
+
+def test_a_primary_that_can_not_hear_does_not_start_to_give() -> None:
+    bench = Bench(scenario([event(0.1, "fault", 2, kind="bus_port"), *plugs(1, 2)], "BB"))
+    bench.run(60)
+    assert bench.offered() == [48.0, 0.0]
+
+
+def test_a_station_that_was_disabled_sees_its_vehicle_again_after_a_stall() -> None:
+    """The dead-man lets go of the -12 V too; the vehicle needs no replug."""
+    events = [
+        *plugs(1, 2),
+        event(40, "switch", 2, position=0xC),
+        event(50, "stall", 2, for_s=2.0),
+        event(60, "switch", 2, position=0xF),
+    ]
+    bench = Bench(scenario(events, "BF"))
+    bench.run(53)
+    assert bench.plant(2).letter == "F"
+    bench.run(120)
+    assert bench.drawn()[1] > 0
+
+
+def test_garbage_does_not_keep_a_primary_from_starting() -> None:
+    bench = Bench(scenario([event(0.1, "bus_disturb", kind="babble", rate=0.2, for_s=300), *plugs(1)], "B"))
+    bench.run(60)
+    assert bench.drawn() == [48.0]
