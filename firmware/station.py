@@ -127,7 +127,7 @@ class Station:
     def join(self, now: float) -> None:
         """A new session begins: nothing of the last one counts."""
         self.leave(now)
-        self.holder = LeaseHolder(self._timing.lease_s)
+        self.holder = LeaseHolder(self._timing.lease_s, self.holder)
 
     def leave(self, now: float) -> None:
         """The group is gone: offer nothing."""

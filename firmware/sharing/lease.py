@@ -27,11 +27,12 @@ class LeaseHolder:
         "refused",
     )
 
-    def __init__(self, lease_s: float) -> None:
+    def __init__(self, lease_s: float, before: "LeaseHolder | None" = None) -> None:
+        """`before`: the holder of the last session; questions are numbered on, so that none is used twice."""
         self._lease_s = lease_s
         self._asked: dict[int, float] = {}
-        self._question = 0
-        self._first = 1
+        self._question: int = before._question if before is not None else 0
+        self._first = self._question + 1
         self.amps_da = 0
         """What is held; only as good as the last `step`."""
         self.expires_at = inf
@@ -42,7 +43,7 @@ class LeaseHolder:
         """The last grant accepted, whether or not it still runs."""
         self.lapsed = False
         """The last thing held ran out by itself."""
-        self.refused = 0
+        self.refused: int = before.refused if before is not None else 0
         """Grants that were not believed."""
 
     def ask(self, now: float, idle: bool) -> int:

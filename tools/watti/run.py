@@ -125,6 +125,8 @@ def described(app: App) -> dict[str, Any]:
         "missed": health.missed,
         "crc_errors": health.crc_errors,
         "late": health.late,
+        "intruders": health.intruders,
+        "refused_grants": app.station.holder.refused,
         "cycles": health.cycles,
         "cycle_s_p50": round(health.cycle_s_p50, 4),
     }
