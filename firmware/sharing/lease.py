@@ -18,12 +18,12 @@ class LeaseHolder:
         "_asked",
         "_first",
         "_lease_s",
-        "_question",
         "amps_da",
         "expires_at",
         "grant",
         "lapsed",
         "number",
+        "question",
         "refused",
     )
 
@@ -31,8 +31,9 @@ class LeaseHolder:
         """`before`: the holder of the last session; questions are numbered on, so that none is used twice."""
         self._lease_s = lease_s
         self._asked: dict[int, float] = {}
-        self._question: int = before._question if before is not None else 0
-        self._first = self._question + 1
+        self.question: int = before.question if before is not None else 0
+        """Number of the last question."""
+        self._first = self.question + 1
         self.amps_da = 0
         """What is held; only as good as the last `step`."""
         self.expires_at = inf
@@ -49,13 +50,13 @@ class LeaseHolder:
     def ask(self, now: float, idle: bool) -> int:
         """Number of a new question. `idle`: nothing is held and the contactor is open, and from here on only
         a grant that answers this question or a later one counts (the primary takes the amps back on it)."""
-        self._question += 1
-        self._asked[self._question] = now
+        self.question += 1
+        self._asked[self.question] = now
         if len(self._asked) > _REMEMBERED:
             del self._asked[next(iter(self._asked))]
         if idle:
-            self._first = self._question
-        return self._question
+            self._first = self.question
+        return self.question
 
     def accept(self, grant: Grant, rating_da: int, now: float) -> bool:
         """Take over a grant, or refuse it: not above the last number, an answer to no question of ours, above
@@ -81,7 +82,7 @@ class LeaseHolder:
     def end(self) -> None:
         """Give up what is held; only an answer to a question still to be asked counts from here on."""
         self.amps_da, self.expires_at = 0, inf
-        self._first = self._question + 1
+        self._first = self.question + 1
 
     def step(self, now: float) -> bool:
         """Let an expired lease go. Whether it did."""
