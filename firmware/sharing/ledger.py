@@ -57,8 +57,11 @@ class Row:
         return promised if promised > self.drawn_da else self.drawn_da
 
     def overdrawn_da(self, now: float) -> int:
-        """How much its vehicle takes beyond all it was ever offered: a fault of the vehicle or its meter."""
-        return max(0, self.drawn_da - self._promised_da(now))
+        """What counts for it beyond all it was offered and has had no time yet to leave: its vehicle, or its
+        meter, breaks its side."""
+        exposure = self.exposure_da(now)
+        owed = [amps for amps, until in self._settling if until > now]
+        return max(0, exposure - max(self._confirmed_da, *owed, *(amps for _, amps in self._sent), 0))
 
     def _promised_da(self, now: float) -> int:
         most = self._confirmed_da

@@ -200,6 +200,11 @@ def test_any_group_with_a_second_primary_keeps_its_limit_and_heals(seed: int) ->
     assert judge(seed, rivals=True) == []
 
 
+def test_one_that_takes_a_little_too_much_does_not_starve_the_rest() -> None:
+    """A refuser within the 10 % that the standard forgives is never tripped: the others share what it leaves."""
+    assert judge(30955, rivals=False) == []
+
+
 # The judge must be able to fail
 
 

@@ -687,3 +687,13 @@ def test_a_cut_and_a_raise_within_r_keep_the_highest() -> None:
     row.on_status(status(4, row.number, 100, 60), 5.5)
     assert row.exposure_da(settled(3.0)) == 200
     assert row.exposure_da(settled(5.5)) == 100
+
+
+def test_what_a_vehicle_keeps_beyond_its_time_counts_and_is_named() -> None:
+    row = Row(6.5, 0.0)
+    for question, (sent_da, drawn_da) in enumerate([(186, 186), (166, 186)], 1):
+        row.send(sent_da)
+        row.on_status(Status(question, row.number, WANTS | HOLDS, sent_da, drawn_da, 480, 0), float(question))
+    assert row.overdrawn_da(8.4) == 0, "it still has time to follow"
+    assert row.overdrawn_da(8.5) == 20
+    assert row.exposure_da(8.5) == 186
