@@ -104,7 +104,10 @@ class Station:
 
     def on_outputs_dropped(self, now: float) -> None:
         """The dead-man let go: the contactor is open and the pilot steady, whatever was asked."""
-        self._forget_outputs(now)
+        self._forget_contactor(now)
+        if self.offered_da and self.state[0] in "BCD":
+            self.trigger("pwm_off")
+        self._stop_pilot(now)
         self._board.contactor.open()
         (self._board.pilot.fault if self.state == "F" else self._board.pilot.steady)()
         self._settle(now)
@@ -234,7 +237,7 @@ class Station:
         self._faults.on_unplugged()
 
     def _stop_pilot(self, now: float) -> None:
-        """The letter has left B, C and D, and with it the digit: just the generator has to follow."""
+        """The state is one without PWM already: the generator and what is known of it have to follow."""
         if self.offered_da:
             self.offered_da, self._lowered_at, self._changed_at = 0, now, now
             self._board.pilot.steady()
@@ -326,9 +329,12 @@ class Station:
             self._commanded, self._commanded_at, self._confirmed = True, now, False
             self._board.contactor.close()
             self._due(now + _FEEDBACK_CLOSE_S, now)
-        elif self.closed and self._due(self._commanded_at + _FEEDBACK_OPEN_S, now):  # noqa: SIM102 (it acts)
-            if self._faults.begin("contactor_stuck"):
-                self._drive_pilot(now)
+        elif self.closed and self._due(self._commanded_at + _FEEDBACK_OPEN_S, now) and self._stuck():
+            self._drive_pilot(now)
+
+    def _stuck(self) -> bool:
+        """The output is live although it must not be. Whether that is new."""
+        return self._faults.begin("contactor_stuck")
 
     def _must_open(self, now: float) -> bool:
         if self.state[0] not in "CD" or self.blocked:
@@ -366,14 +372,6 @@ class Station:
         self._stopping_since = None
         self._not_before = now + RESTART_PAUSE_S
         self.holder.end()
-
-    def _forget_outputs(self, now: float) -> None:
-        self._forget_contactor(now)
-        if self.offered_da:
-            self.offered_da, self._lowered_at, self._changed_at = 0, now, now
-            if self.state[0] in "BCD":
-                self.trigger("pwm_off")
-            self._filter.on_pwm(False, now)
 
     def _disable(self, now: float) -> None:
         self.trigger("disable")

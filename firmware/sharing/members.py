@@ -47,7 +47,7 @@ class Member:
         return self.status is not None and self.status.flags & need == need
 
     def join(self, address: int, session: int) -> None:
-        """It has taken an address: its questions begin anew."""
+        """It has taken an address: none of its questions in this session is answered yet."""
         self.address, self.session, self.row.answered = address, session, 0
 
     def on_status(self, status: Status, now: float) -> bool:

@@ -4,11 +4,10 @@ import argparse
 import math
 import random
 import select
-import signal
-import socket
 import sys
 import time
 
+from firmware.runtime import Signals
 from hal.simulated.ptys import PtyLine
 from watti.where import bench_dir
 
@@ -22,7 +21,7 @@ def run(args: argparse.Namespace) -> int:
         print("\n".join(errors), file=sys.stderr)
         return 2
     # Before there is anything to leave behind: a signal from here on only ends the loop.
-    stop = _stop_socket()
+    signals = Signals()
     try:
         bus = PtyLine(bench_dir(args.dir), args.ports, args.baud, random.Random())
     except OSError as error:
@@ -32,9 +31,10 @@ def run(args: argparse.Namespace) -> int:
         bus.line.noise(args.noise)
         print(*bus.paths, sep="\n")
         print(f"8E1 at {args.baud}, {args.ports} ports; Ctrl-C ends it", flush=True)
-        _serve(bus, stop)
+        _serve(bus, signals)
     finally:
         bus.close()
+        signals.close()
     return 0
 
 
@@ -49,23 +49,11 @@ def _errors(args: argparse.Namespace) -> list[str]:
     return errors
 
 
-def _stop_socket() -> socket.socket:
-    """A socket that becomes readable when a signal asks for the end."""
-    readable, writable = socket.socketpair()
-    readable.setblocking(False)
-    writable.setblocking(False)
-    signal.set_wakeup_fd(writable.detach())
-    for number in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP):
-        if number == signal.SIGINT or signal.getsignal(number) is not signal.SIG_IGN:  # nohup stays in force
-            signal.signal(number, lambda *_: None)
-    return readable
-
-
-def _serve(bus: PtyLine, stop: socket.socket) -> None:
+def _serve(bus: PtyLine, signals: Signals) -> None:
     while True:
         due = bus.next_wakeup()
         timeout = None if math.isinf(due) else max(0.0, due - time.monotonic())
-        ready, _, _ = select.select([stop.fileno(), *bus.filenos()], [], [], timeout)
-        if stop.fileno() in ready:
+        ready, _, _ = select.select([signals.fileno(), *bus.filenos()], [], [], timeout)
+        if signals.fileno() in ready:
             return
         bus.pump(time.monotonic())

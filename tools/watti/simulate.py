@@ -2,9 +2,9 @@
 
 import csv
 import json
-import sys
 import time
 from argparse import Namespace
+from functools import partial
 from math import inf
 from pathlib import Path
 from typing import Any, NamedTuple, TextIO, cast
@@ -119,12 +119,9 @@ class Simulation:
         if scenario.bit_error_rate:
             world.line.noise(scenario.bit_error_rate)
         for i, spec in enumerate(scenario.stations):
-            if spec.powered:
-                world.at(0.0, lambda i=i: world.power_on(i))  # type: ignore[misc]
-            else:
-                world.at(0.0, lambda i=i: world.refresh(i))  # type: ignore[misc]
+            world.at(0.0, partial(world.power_on if spec.powered else world.refresh, i))
         for event in sorted(scenario.events, key=lambda event: event.at_s):
-            world.at(event.at_s, lambda event=event: self._happen(event))  # type: ignore[misc]
+            world.at(event.at_s, partial(self._happen, event))
 
     def _boot(self, boot: Boot) -> App:
         spec = self.scenario.stations[boot.station]
@@ -363,7 +360,3 @@ def _text(result: dict[str, Any], simulation: Simulation) -> str:
         f"ABOVE THE LIMIT at {v['t_s']:.3f} s: {v['total_a']} A of {v['limit_a']} A" for v in result["violations"]
     ]
     return "\n".join(lines)
-
-
-if __name__ == "__main__":
-    sys.exit("run this as `watti simulate`")
