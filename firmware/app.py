@@ -3,7 +3,6 @@
 `App` is the node that every world runs: it is told the time and what happened, and never looks for either.
 """
 
-import math
 from dataclasses import dataclass
 from math import inf
 from random import Random
@@ -11,9 +10,11 @@ from typing import NamedTuple
 
 from firmware import __version__
 from firmware.bus.health import BusHealth
-from firmware.bus.messages import NO_CURRENT, Identity, Reason
+from firmware.bus.messages import Identity, Reason
 from firmware.bus.plain import PlainModbus
 from firmware.bus.registers import MAP_VERSION, pack
+from firmware.diary import Diary, Seen
+from firmware.lamp import light
 from firmware.protection import NUMBER
 from firmware.rotary import Chart, Role, Setting
 from firmware.sharing.primary import Primary
@@ -21,10 +22,12 @@ from firmware.sharing.rivals import Rivals
 from firmware.sharing.secondary import Secondary
 from firmware.station import Station
 from firmware.timing import Timing
-from hal.api import Board, Inputs
+from hal.api import Board, Inputs, Light
 
 SWITCH_STABLE_S = 0.5  # turning passes through positions; this long unmoved counts (I)
 _SWITCH_FAULTS = ("switch_unsupported", "switch_unreadable")
+_UNKNOWN_C = 0x8000
+_MOST_C = 3000.0  # what a register of 0.1 C can say
 _ROLE_NUMBER = {"none": 0, "standalone": 1, "primary": 2, "secondary": 3}
 
 
@@ -75,9 +78,14 @@ class App:
         self._turned_to = inputs.switch
         self._turn_settles_at = inf
         self._wake = inf
+        self._light: Light | None = None
+        self._seen: object = None
+        self.diary = Diary(board.journal, board.session_store, self.station.sensors.energy, now)
+        position = _digit(self._switch)
+        self.diary.write("boot", now, version=__version__, serial=names[3], model=setup.model, switch=position)
         self.station.start(inputs, now)
         self._take_role(now)
-        self._plan_wakeup()
+        self._conclude(now)
 
     # What happens to it
 
@@ -97,14 +105,14 @@ class App:
             self.role.step(now)
             if self.role.over:
                 self._take_role(now)
-        self._plan_wakeup()
+        self._conclude(now)
 
     def on_inputs(self, inputs: Inputs, now: float) -> None:
         """The board senses something new."""
         self.step(now)
         self.station.on_inputs(inputs, now)
         self._watch_switch(inputs, now)
-        self._plan_wakeup()
+        self._conclude(now)
 
     def _watch_switch(self, inputs: Inputs, now: float) -> None:
         if inputs.switch != self._turned_to:
@@ -122,13 +130,13 @@ class App:
         self._now = now
         if self.role is None or not self.role.on_bytes(data, now):
             return stepped
-        self._plan_wakeup()
+        self._conclude(now)
         return True
 
     def on_outputs_dropped(self, now: float) -> None:
         """The dead-man has let the outputs go."""
         self.station.on_outputs_dropped(now)
-        self._plan_wakeup()
+        self._conclude(now)
 
     def on_bus(self, works: bool, now: float) -> None:
         """The bus port came or went."""
@@ -136,10 +144,48 @@ class App:
         (self.station.end_fault if works else self.station.set_fault)("bus_port", now)
         if isinstance(self.role, Primary):
             self.role.on_bus(works, now)
+        self._conclude(now)
+
+    # What comes of it
+
+    def _conclude(self, now: float) -> None:
+        """Something has happened: write down and show what is new, and plan the next wakeup."""
+        station, role = self.station, self.role
+        if (self._board.journal.problem != "") is not ("log" in station.faults.codes):
+            (station.end_fault if "log" in station.faults.codes else station.set_fault)("log", now)
+        whom = None if role is None else role.whom
+        seen = (station.state, station.closed, station.offered_da, station.faults.codes, self.reason, self._switch, whom)
+        if seen != self._seen:
+            self._seen = seen
+            self._show()
+            self.diary.see(self._as_seen(), now)
+        self.diary.step(now)
         self._plan_wakeup()
 
+    def _show(self) -> None:
+        station = self.station
+        lamp = light(station.state, station.closed, self.reason, station.faults.worst)
+        if lamp != self._light:
+            self._light = lamp
+            self._board.indicator.show(lamp)
+
+    def _as_seen(self) -> Seen:
+        station, role = self.station, self.role
+        return Seen(
+            {"E": None, "F": None}.get(station.state[0], station.state[0] != "A"),
+            station.state[0] in "CD",
+            station.closed,
+            station.offered_da,
+            self.reason,
+            station.faults.codes,
+            role.role if role is not None else "none",
+            _digit(self._switch),
+            role.limit_da if role is not None else 0,
+            role.group_fields if role is not None else {},
+        )
+
     def _plan_wakeup(self) -> None:
-        wake = self.station.next_wakeup()
+        wake = min(self.station.next_wakeup(), self.diary.look_at)
         if self._turn_settles_at < wake:
             wake = self._turn_settles_at
         if self.role is not None:
@@ -160,22 +206,25 @@ class App:
             role.limit_da if role is not None else 0,
             station.closed,
             self.reason,
-            station.fault,
+            station.faults.worst,
         )
 
     @property
     def reason(self) -> Reason:
         """The one limit that binds now."""
-        if self.role is None or self.station.blocked:
+        station = self.station
+        if self.role is None or station.faults.blocking:
             return Reason.FAULT
-        if not self.station.group_ready:
-            return self.role.reason
-        return self.role.reason if self.station.wants else Reason.IDLE
+        if station.group_ready and not station.wants:
+            return Reason.IDLE
+        if station.sensors.ceiling_da < min(station.rating_da, station.holder.amps_da + 1):
+            return Reason.TEMPERATURE
+        return self.role.reason
 
     @property
     def _registers(self) -> list[int]:
         view, station, role = self.view(), self.station, self.role
-        amps = self._board.meter.current_a()
+        celsius = station.sensors.celsius
         state = view.state.ljust(2, "\0").encode()
         return pack(
             (
@@ -187,7 +236,7 @@ class App:
                 state[0] << 8 | state[1],
                 view.closed,
                 view.offered_da,
-                NO_CURRENT if math.isnan(amps) else round(amps * 10),
+                station.sensors.drawn_da,
                 view.limit_da,
                 view.reason,
                 NUMBER.get(view.fault, 0),
@@ -196,6 +245,8 @@ class App:
                 self.health.crc_errors,
                 station.holder.refused,
                 int(self._now - self._started_at),
+                int(self.diary.total_kwh * 1000),
+                round(celsius * 10) & 0xFFFF if abs(celsius) < _MOST_C else _UNKNOWN_C,
             )
         )
 
@@ -208,6 +259,7 @@ class App:
 
     def _new_life(self, now: float) -> None:
         """This process stood still for longer than a lease: nothing it remembers of the group is true."""
+        self.diary.write("stall", now, for_s=round(now - self._now, 1))
         self.station.on_outputs_dropped(now)
         self._take_role(now)
 
@@ -234,3 +286,8 @@ class App:
             role.on_bus(self._bus_works, now)
             return role
         return None
+
+
+def _digit(position: int | None) -> str | None:
+    """A switch position as the switch has it."""
+    return None if position is None else f"{position:X}"

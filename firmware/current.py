@@ -1,4 +1,4 @@
-"""What the meter says of a vehicle that takes more than it is offered, and of a meter that says nothing."""
+"""What the meter says of a vehicle that takes more than it is offered, and of a meter that can't be believed."""
 
 import math
 
@@ -7,48 +7,56 @@ from hal.api import Meter
 
 _OVERDRAW_S = 7.0  # (pilot + 0.5 A) x 1.10 for 7 s (EVerest's rule; S)
 _MOST_A = 1000.0  # what a meter says beyond this is not a current (I)
-LOST_S = 2.0  # a meter may miss a reading or two (I)
+_LEAST_A = -1.0  # nor is what is below this (I)
+_OPEN_A = 1.0  # nor more than this behind an open contactor (I)
+FAILED_S = 2.0  # a meter may miss a reading or two (I)
 
 
 class CurrentWatch:
     """Judges one reading after another; amps are deciamps."""
 
-    __slots__ = ("_before", "_lost_since", "_meter", "_over_since", "overdrawn", "read_at")
+    __slots__ = ("_bad_since", "_before", "_meter", "_over_since", "amps", "bad", "overdrawn", "read_at")
 
     def __init__(self, meter: Meter) -> None:
         self._meter = meter
-        self._lost_since: float | None = None
+        self._bad_since = -math.inf
         self._over_since: float | None = None
         self._before: list[tuple[int, float]] = []
         self.read_at = -math.inf
+        self.amps: float | None = None
+        """The last reading, A; None when it is not to be believed."""
+        self.bad = ""
+        """Code of the fault that the last reading may be the sign of; empty when it was sound."""
         self.overdrawn = False
         """The vehicle has taken too much for too long."""
 
     @property
-    def silent(self) -> bool:
-        """The last reading was none."""
-        return self._lost_since is not None
+    def failed(self) -> str:
+        """Code of the fault that has stood for so long that the meter has failed; empty when it works."""
+        return self.bad if self.read_at >= self._bad_since + FAILED_S else ""
 
-    @property
-    def lost(self) -> bool:
-        """The meter has been silent for so long that it has failed."""
-        return self._lost_since is not None and self.read_at >= self._lost_since + LOST_S
-
-    def read(self, offered_da: int, now: float) -> int:
-        """The current, rounded up, or NO_CURRENT. `offered_da`: what the pilot says behind a closed contactor,
-        0 when nothing is to be judged."""
+    def read(self, offered_da: int, closed: bool, now: float) -> int:
+        """The current, rounded up, or NO_CURRENT where none is shown. `offered_da`: what the pilot says; `closed`: the
+        contactor."""
         amps, self.read_at = self._meter.current_a(), now
-        if not math.isfinite(amps) or amps > _MOST_A:
-            self._lost_since = now if self._lost_since is None else self._lost_since
-            return NO_CURRENT
-        self._lost_since = None
+        bad = _judged(amps, closed)
+        if bad:
+            if bad != self.bad:
+                self._bad_since = now
+            self.bad, self.amps = bad, None
+        else:
+            self.bad, self.amps = "", amps
+            self._watch_overdraw(amps, offered_da if closed else 0, now)
+        # A current behind an open contactor is not believed, but counts: the feedback may be what lies.
+        return max(0, math.ceil(round(amps * 10, 3))) if _LEAST_A <= amps <= _MOST_A else NO_CURRENT
+
+    def _watch_overdraw(self, amps: float, offered_da: int, now: float) -> None:
         if not offered_da or amps <= _allowed_a(offered_da):
             self._over_since, self.overdrawn = None, False
         elif self._over_since is None:
             self._over_since = now
         elif now >= self._over_since + _OVERDRAW_S and amps > _allowed_a(max(offered_da, self._owed_da(now))):
             self.overdrawn = True
-        return max(0, math.ceil(round(amps * 10, 3)))
 
     def lowered(self, from_da: int, until: float) -> None:
         """The pilot went down: until then the vehicle may still follow what it said before."""
@@ -59,6 +67,14 @@ class CurrentWatch:
         in its time, and one that refuses gains nothing by more cuts."""
         self._before = [(da, until) for da, until in self._before if until > now]
         return max((da for da, _ in self._before), default=0)
+
+
+def _judged(amps: float, closed: bool) -> str:
+    """Code of the fault that a reading may be the sign of."""
+    if math.isnan(amps):
+        return "meter"
+    most_a = _MOST_A if closed else _OPEN_A
+    return "" if _LEAST_A <= amps <= most_a else "meter_implausible"
 
 
 def _allowed_a(offered_da: int) -> float:

@@ -7,12 +7,15 @@ from enum import Enum
 from math import inf
 from typing import NamedTuple
 
-from firmware.timing import ERROR_PAUSE_S
+from firmware.timing import ERROR_PAUSE_S, RECLOSE_S, RECLOSE_TRIES
+from hal.api import Colour, Light
 
 
 class Severity(Enum):
     """What a fault does to the station."""
 
+    WARNING = "warning"
+    """The station goes on, within what the sentence says."""
     GROUP = "group"
     """The station is sound but may offer nothing; the pilot is steady (x1)."""
     STOP = "stop"
@@ -22,10 +25,11 @@ class Severity(Enum):
 
 
 class Clears(Enum):
-    """What ends a fault."""
+    """What ends a fault. Only RECLOSE, UNPLUG and RESTART latch: the others end without anybody."""
 
     CAUSE = "by itself when the cause is gone"
     PAUSE = "30 s after the cause is gone"
+    RECLOSE = "15 min after the cause is gone, 4 times a vehicle; then, as at once, when it is unplugged"
     UNPLUG = "when the vehicle is unplugged"
     RESTART = "by a restart, after the repair"
 
@@ -33,85 +37,251 @@ class Clears(Enum):
 class Fault(NamedTuple):
     """One row of the table."""
 
+    number: int
+    """What stands in registers; never given to another code."""
     code: str
     severity: Severity
     clears: Clears
+    blinks: tuple[int, int]
+    """How the lamp tells it: so many flashes, a short pause, so many more."""
     sentence: str
+
+    @property
+    def light(self) -> Light:
+        """Red where the vehicle can't be charged for a fault of this station or vehicle, else amber."""
+        mild = self.severity in (Severity.GROUP, Severity.WARNING)
+        return Light(Colour.AMBER if mild else Colour.RED, self.blinks)
 
 
 FAULTS = (
     Fault(
+        1,
         "contactor_stuck",
         Severity.DISABLED,
         Clears.RESTART,
+        (4, 1),
         "The contactor did not open: switch off the breaker.",
     ),
     Fault(
+        15,
+        "ground_fault_self_test",
+        Severity.DISABLED,
+        Clears.RESTART,
+        (3, 2),
+        "The ground-fault sensor failed its self-test: it protects nobody.",
+    ),
+    Fault(
+        2,
         "switch_unsupported",
         Severity.DISABLED,
         Clears.CAUSE,
+        (1, 1),
         "The rotary switch is above this model's rating.",
     ),
-    Fault("switch_unreadable", Severity.STOP, Clears.CAUSE, "The rotary switch stands between two positions."),
-    Fault("pilot_short", Severity.STOP, Clears.PAUSE, "The control pilot reads 0 V: shorted or disconnected."),
     Fault(
+        3,
+        "switch_unreadable",
+        Severity.STOP,
+        Clears.CAUSE,
+        (1, 2),
+        "The rotary switch stands between two positions.",
+    ),
+    Fault(
+        16,
+        "ground_fault",
+        Severity.STOP,
+        Clears.RECLOSE,
+        (3, 1),
+        "Current leaks to ground in the vehicle or its cable.",
+    ),
+    Fault(
+        17,
+        "no_ground",
+        Severity.STOP,
+        Clears.RECLOSE,
+        (3, 3),
+        "The protective earth of this station is missing.",
+    ),
+    Fault(
+        4,
+        "pilot_short",
+        Severity.STOP,
+        Clears.PAUSE,
+        (2, 1),
+        "The control pilot reads 0 V: shorted or disconnected.",
+    ),
+    Fault(
+        5,
         "diode",
         Severity.STOP,
         Clears.PAUSE,
+        (2, 2),
         "The vehicle's pilot diode is missing: the low side is above -10 V.",
     ),
-    Fault("pilot_range", Severity.STOP, Clears.PAUSE, "The control pilot is outside every window."),
-    Fault("overdraw", Severity.STOP, Clears.UNPLUG, "The vehicle drew more than it was offered for 7 s."),
-    Fault("contactor_open", Severity.STOP, Clears.PAUSE, "The contactor did not close."),
-    Fault("meter", Severity.STOP, Clears.PAUSE, "The meter does not answer."),
     Fault(
+        6,
+        "pilot_range",
+        Severity.STOP,
+        Clears.PAUSE,
+        (2, 3),
+        "The control pilot is outside every window.",
+    ),
+    Fault(
+        7,
+        "overdraw",
+        Severity.STOP,
+        Clears.UNPLUG,
+        (4, 3),
+        "The vehicle drew more than it was offered for 7 s.",
+    ),
+    Fault(
+        18,
+        "over_temperature",
+        Severity.STOP,
+        Clears.CAUSE,
+        (5, 1),
+        "The station is too hot: it goes on when it has cooled down to 62 C.",
+    ),
+    Fault(
+        8,
+        "contactor_open",
+        Severity.STOP,
+        Clears.PAUSE,
+        (4, 2),
+        "The contactor did not close.",
+    ),
+    Fault(
+        9,
+        "meter",
+        Severity.STOP,
+        Clears.PAUSE,
+        (5, 2),
+        "The meter does not answer.",
+    ),
+    Fault(
+        19,
+        "meter_implausible",
+        Severity.STOP,
+        Clears.PAUSE,
+        (5, 3),
+        "The meter shows a current that can't be.",
+    ),
+    Fault(
+        10,
         "duplicate_serial",
         Severity.GROUP,
         Clears.CAUSE,
+        (6, 4),
         "Another station of the group has this serial number.",
     ),
-    Fault("more_than_one_primary", Severity.GROUP, Clears.CAUSE, "Two stations of this circuit are set to amps."),
-    Fault("group_full", Severity.GROUP, Clears.CAUSE, "The group has four secondaries already."),
-    Fault("bus_port", Severity.GROUP, Clears.CAUSE, "The RS-485 port is not there."),
     Fault(
+        11,
+        "more_than_one_primary",
+        Severity.GROUP,
+        Clears.CAUSE,
+        (6, 2),
+        "Two stations of this circuit are set to amps.",
+    ),
+    Fault(
+        12,
+        "group_full",
+        Severity.GROUP,
+        Clears.CAUSE,
+        (6, 3),
+        "The group has four secondaries already.",
+    ),
+    Fault(
+        20,
+        "configuration",
+        Severity.GROUP,
+        Clears.CAUSE,
+        (1, 3),
+        "The primary's leases are too long for this station: give all stations of the circuit the same [timing].",
+    ),
+    Fault(
+        13,
+        "bus_port",
+        Severity.GROUP,
+        Clears.CAUSE,
+        (6, 5),
+        "The RS-485 port is not there.",
+    ),
+    Fault(
+        14,
         "no_primary",
         Severity.GROUP,
         Clears.CAUSE,
+        (6, 1),
         "No station of this circuit is set to amps, or none is heard.",
     ),
+    Fault(
+        23,
+        "unheard",
+        Severity.GROUP,
+        Clears.CAUSE,
+        (6, 6),
+        "The primary is heard but does not hear this station: check the wires A and B.",
+    ),
+    Fault(
+        21,
+        "thermometer",
+        Severity.WARNING,
+        Clears.CAUSE,
+        (5, 4),
+        "The thermometer gives no sound reading: at most a quarter of the rating is offered.",
+    ),
+    Fault(
+        22,
+        "log",
+        Severity.WARNING,
+        Clears.CAUSE,
+        (5, 5),
+        "The event log can't be written: new records are kept in memory.",
+    ),
 )
-"""Most severe first: the first one present is the one shown."""
+"""Most severe first: the first one present is the one shown. First digit of the blinks: 1 settings, 2 pilot, 3 ground,
+4 contactor and current, 5 sensors and log, 6 group."""
 
 BY_CODE = {fault.code: fault for fault in FAULTS}
-NUMBER = {fault.code: number for number, fault in enumerate(FAULTS, 1)}
+NUMBER = {fault.code: fault.number for fault in FAULTS}
 """What stands in registers; 0 = no fault."""
 
 
 class Faults:
     """The faults that a station has now."""
 
-    __slots__ = ("_gone_at", "blocking", "disabling", "worst")
+    __slots__ = ("_gone_at", "_locked", "_tries", "blocking", "codes", "disabling", "worst")
 
     def __init__(self) -> None:
         self._gone_at: dict[str, float] = {}
         """By code: since when its cause is gone; inf while it is there."""
+        self._tries: dict[str, int] = {}
+        """By code: how often it has come since the vehicle was plugged in."""
+        self._locked: set[str] = set()
+        """Codes that are not reclosed any more."""
         self._judge()
 
     def _judge(self) -> None:
-        codes = self._gone_at
-        self.worst = next((fault.code for fault in FAULTS if fault.code in codes), "")
+        self.codes = tuple(fault.code for fault in FAULTS if fault.code in self._gone_at)
+        """Of all faults present, the most severe first."""
+        self.worst = self.codes[0] if self.codes else ""
         """Code of the most severe one; empty when there is none."""
-        self.blocking = any(BY_CODE[code].severity is not Severity.GROUP for code in codes)
-        """Whether one keeps the contactor open."""
-        self.disabling = any(BY_CODE[code].severity is Severity.DISABLED for code in codes)
+        effects = {BY_CODE[code].severity for code in self.codes}
+        self.disabling = Severity.DISABLED in effects
         """Whether one makes the station unusable."""
+        self.blocking = self.disabling or Severity.STOP in effects
+        """Whether one keeps the contactor open."""
 
-    def begin(self, code: str) -> bool:
-        """The cause is there. Whether that is new."""
-        is_new = self._gone_at.get(code) != inf
+    def begin(self, code: str, final: bool = False) -> bool:
+        """The cause is there. `final`: it is not to be tried again with this vehicle. Whether that is new."""
+        gone_at = self._gone_at.get(code)
+        if gone_at is None:
+            self._tries[code] = self._tries.get(code, 0) + 1
+        if final or self._tries[code] > RECLOSE_TRIES:
+            self._locked.add(code)
         self._gone_at[code] = inf
         self._judge()
-        return is_new
+        return gone_at != inf
 
     def end(self, code: str, now: float) -> bool:
         """The cause is gone; the fault ends when its rule says so. Whether the cause was there."""
@@ -130,26 +300,37 @@ class Faults:
 
     def on_unplugged(self) -> None:
         """Drop what the vehicle took with it."""
-        self._gone_at = {code: at for code, at in self._gone_at.items() if BY_CODE[code].clears is not Clears.UNPLUG}
+        self._tries.clear()
+        self._locked.clear()
+        self._gone_at = {code: at for code, at in self._gone_at.items() if not self._leaves_with_vehicle(code)}
         self._judge()
 
-    def _clears_at(self, code: str) -> float:
+    def _leaves_with_vehicle(self, code: str) -> bool:
         clears = BY_CODE[code].clears
-        if clears in (Clears.UNPLUG, Clears.RESTART):
-            return inf
-        return self._gone_at[code] + (ERROR_PAUSE_S if clears is Clears.PAUSE else 0.0)
+        return clears is Clears.UNPLUG or (clears is Clears.RECLOSE and self._gone_at[code] < inf)
+
+    def _clears_at(self, code: str) -> float:
+        match BY_CODE[code].clears:
+            case Clears.CAUSE:
+                return self._gone_at[code]
+            case Clears.PAUSE:
+                return self._gone_at[code] + ERROR_PAUSE_S
+            case Clears.RECLOSE if code not in self._locked:
+                return self._gone_at[code] + RECLOSE_S
+        return inf
 
 
 def word(number: int) -> str:
-    """The code for a number in a register; empty for 0."""
-    return FAULTS[number - 1].code if 0 < number <= len(FAULTS) else ""
+    """The code for a number in a register; empty for 0 and for one of a later version."""
+    return next((fault.code for fault in FAULTS if fault.number == number), "")
 
 
 def table() -> str:
-    """The faults as a Markdown table, by number."""
-    lines = ["| number | code | effect | clears | what it says |", "|---|---|---|---|---|"]
+    """The faults as a Markdown table, the most severe first."""
+    lines = ["| number | code | lamp | effect | clears | what it says |", "|---|---|---|---|---|---|"]
     lines += [
-        f"| {NUMBER[fault.code]} | {fault.code} | {fault.severity.value} | {fault.clears.value} | {fault.sentence} |"
+        f"| {fault.number} | {fault.code} | {fault.light.words} | {fault.severity.value} | {fault.clears.value} | "
+        f"{fault.sentence} |"
         for fault in FAULTS
     ]
     return "\n".join(lines)

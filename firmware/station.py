@@ -12,8 +12,9 @@ from transitions import Machine
 
 from firmware import pilot
 from firmware.bus.messages import AVAILABLE, CHARGING, CONNECTED, HOLDS, WANTS, Grant, Status
-from firmware.current import LOST_S, CurrentWatch
+from firmware.contactor import ContactorWatch
 from firmware.protection import NUMBER, Faults
+from firmware.sensors import Sensors
 from firmware.sharing.lease import LeaseHolder
 from firmware.states import STATES, TRANSITIONS, TRIGGER_OF_LETTER
 from firmware.timing import (
@@ -22,18 +23,15 @@ from firmware.timing import (
     OPEN_UNDER_LOAD_S,
     PILOT_HOLD_S,
     RESTART_PAUSE_S,
-    WAKE_AFTER_S,
-    WAKE_STEP_S,
     Timing,
 )
+from firmware.wake import Wake
 from hal.api import Board, Inputs
 
 _GRACE_S = 10.0  # a vehicle that just came gets its first pilot with its first grant, if that comes this soon;
 # after that 6 A behind an open contactor: some give up when the pilot is withheld for 20-30 s (S)
 _READY_S = 3.0  # PWM in C means supply within this (S): a vehicle that must wait longer is told so by steady
 _CLOSING_S = 0.4  # spare for the contactor itself
-_FEEDBACK_CLOSE_S = 0.5  # a contactor that has not closed by then has failed (I)
-_FEEDBACK_OPEN_S = 1.0  # output still live > 1 s after opening: stuck (S)
 
 _MACHINE = Machine(model=None, states=list(STATES), transitions=TRANSITIONS, initial="A1", auto_transitions=False)
 
@@ -56,26 +54,20 @@ class Station:
         self.wants = False
         """The vehicle wants current: from plug-in until it leaves C by itself with PWM on."""
         self.offered_da = 0
-        self.closed = False
-        """Feedback: the output is live."""
+        self.faults = Faults()
+        self.sensors = Sensors(board, self.faults, rating_da)
         self._filter = pilot.PilotFilter()
-        self._faults = Faults()
-        self._commanded = False
-        self._commanded_at = -inf
-        self._confirmed = False
-        """The contactor has been seen closed since it was last told to."""
+        self._contactor = ContactorWatch(board.contactor)
         self._changed_at = -inf
         self._lowered_at = -inf
         self._stopping_since: float | None = None
         self._not_before = -inf
         self._plugged_at = -inf
         self._ready_at = -inf
-        self._offered_since: float | None = None
-        self._woken_at: float | None = None
+        self._wake = Wake()
         self._entered_c = -inf
         self._told_to_wait = False
         """It has asked and was answered with steady: it knows that this station is there but not ready."""
-        self._current = CurrentWatch(board.meter)
         self._timers = inf
 
     # What happens to it
@@ -91,24 +83,26 @@ class Station:
 
     def start(self, inputs: Inputs, now: float) -> None:
         """Put the outputs into their safe state and look at the world for the first time."""
-        self._board.contactor.open()
+        self._contactor.open(now)
         self._board.pilot.steady()
-        self._commanded_at = self._lowered_at = now  # what the pilot said before is not known
+        self.sensors.start(now)
+        self._lowered_at = now  # what the pilot said before is not known
         self.on_inputs(inputs, now)
 
     def on_inputs(self, inputs: Inputs, now: float) -> None:
         """The board senses something new."""
         self._filter.on_reading(inputs.pilot, self.offered_da > 0, now)
-        self.closed = inputs.contactor_closed
+        self._contactor.on_feedback(inputs.contactor_closed)
+        self.sensors.on_inputs(inputs, now)
         self._settle(now)
 
     def on_outputs_dropped(self, now: float) -> None:
         """The dead-man let go: the contactor is open and the pilot steady, whatever was asked."""
-        self._forget_contactor(now)
+        self._give_up(now)
+        self.sensors.start(now)
         if self.offered_da and self.state[0] in "BCD":
             self.trigger("pwm_off")
         self._stop_pilot(now)
-        self._board.contactor.open()
         (self._board.pilot.fault if self.state == "F" else self._board.pilot.steady)()
         self._settle(now)
 
@@ -140,40 +134,39 @@ class Station:
 
     def report(self, now: float) -> Status:
         """A report, which is the question for the next grant."""
-        drawn_da = self._read_current(now)
-        self.step(now)
-        holds = self.holder.amps_da > 0 or self.closed or self._commanded
+        if self.sensors.read(self.offered_da, self.closed, now):
+            self._settle(now)
+        else:
+            self.step(now)
+        holds = self.holder.amps_da > 0 or self.closed or self._contactor.commanded
         flags = (
             (WANTS if self.wants else 0)
             | (HOLDS if holds else 0)
             | (CHARGING if self.closed and self.state in ("C2", "D2") else 0)
             | (CONNECTED if self.state[0] in "BCD" else 0)
-            | (0 if self._faults.blocking else AVAILABLE)
+            | (0 if self.faults.blocking else AVAILABLE)
         )
         question = self.holder.ask(now, idle=not holds)
-        number = NUMBER.get(self._faults.worst, 0)
-        return Status(question, self.holder.number, flags, self.offered_da, drawn_da, self.rating_da, number)
+        number, sensors = NUMBER.get(self.faults.worst, 0), self.sensors
+        return Status(
+            question, self.holder.number, flags, self.offered_da, sensors.drawn_da, sensors.ceiling_da, number
+        )
 
     # Faults
 
     @property
-    def fault(self) -> str:
-        """The most severe fault present; empty when there is none."""
-        return self._faults.worst
-
-    @property
-    def blocked(self) -> bool:
-        """Whether a fault keeps the contactor open."""
-        return self._faults.blocking
+    def closed(self) -> bool:
+        """Feedback: the output is live."""
+        return self._contactor.closed
 
     def set_fault(self, code: str, now: float) -> None:
         """The cause of a fault is there."""
-        if self._faults.begin(code):
+        if self.faults.begin(code):
             self._settle(now)
 
     def end_fault(self, code: str, now: float) -> None:
         """The cause of a fault is gone."""
-        if self._faults.end(code, now):
+        if self.faults.end(code, now):
             self._settle(now)
 
     # Decisions
@@ -190,11 +183,10 @@ class Station:
         self.holder.step(now)
         if self._filter.step(now):
             self._see(self._filter.seen, now)
-        self._timers = min(self._timers, self._filter.deadline)
-        if self._faults.worst:
-            self._timers = min(self._timers, self._faults.step(now))
-        if self._current.silent and self._due(self._current.read_at + LOST_S, now):
-            self._read_current(now)
+        self.sensors.step(self.offered_da, self.closed, now)
+        self._timers = min(self._timers, self._filter.deadline, self.sensors.deadline)
+        if self.faults.worst:
+            self._timers = min(self._timers, self.faults.step(now))
         self._drive_pilot(now)
         self._drive_contactor(now)
 
@@ -207,9 +199,9 @@ class Station:
         ):
             present = seen == cause or (cause == pilot.RANGE and seen == pilot.STATION_FAULT and self.state != "F")
             if present:
-                self._faults.begin(code)
+                self.faults.begin(code)
             else:
-                self._faults.end(code, now)
+                self.faults.end(code, now)
         if seen in TRIGGER_OF_LETTER and self.state[0] not in ("F", seen):
             self._take_letter(seen, now)
 
@@ -224,17 +216,17 @@ class Station:
             self.wants, self._plugged_at = True, now
         elif letter in "CD":
             self.wants = True
-        elif before in ("C2", "D2") and (self._commanded or now >= self._entered_c + CLOSE_STABLE_S):
+        elif before in ("C2", "D2") and (self._contactor.commanded or now >= self._entered_c + CLOSE_STABLE_S):
             self.wants = False
         if letter in "CD":
-            self._woken_at = None
+            self._wake.forget()
             self._entered_c = now if before[0] not in "CD" else self._entered_c
 
     def _unplugged(self) -> None:
         self.wants = self._told_to_wait = False
         self.holder.end()
-        self._woken_at = None
-        self._faults.on_unplugged()
+        self._wake.forget()
+        self.faults.on_unplugged()
 
     def _stop_pilot(self, now: float) -> None:
         """The state is one without PWM already: the generator and what is known of it have to follow."""
@@ -244,7 +236,7 @@ class Station:
             self._filter.on_pwm(False, now)
 
     def _drive_pilot(self, now: float) -> None:
-        disabled = self._faults.disabling
+        disabled = self.faults.disabling
         if disabled != (self.state == "F"):
             self._disable(now) if disabled else self._enable(now)
         want = 0 if self.state == "F" else self._offer(now)
@@ -256,18 +248,18 @@ class Station:
 
     def _offer(self, now: float) -> int:
         """What the pilot shall advertise now, 0 = steady."""
-        if self.state[0] not in "BCD" or self.blocked or self._stopping_since is not None:
+        if self.state[0] not in "BCD" or self.faults.blocking or self._stopping_since is not None:
             return 0
         if not self.offered_da and not self._due(self._starts_at, now):
             return 0
         if self.state in ("C1", "D1") and not self._due(self._lowered_at + OPEN_UNDER_LOAD_S, now):
             return 0  # it was just told to leave C: PWM now would make that look like its own wish
-        lease = self.holder.amps_da
+        lease = min(self.holder.amps_da, self.sensors.ceiling_da)
         if lease >= MIN_OFFER_DA:
             self._told_to_wait = False
             return 0 if self._waking(now) else lease
-        self._offered_since = None
-        if not self.group_ready or self.closed or self._commanded:
+        self._wake.pause()
+        if not self.group_ready or self.closed or self._contactor.commanded:
             return 0
         return MIN_OFFER_DA if self._may_ask(now) else 0
 
@@ -288,32 +280,23 @@ class Station:
     def _waking(self, now: float) -> bool:
         """A vehicle that does not ask is woken once by a step to steady; then it is taken as idle."""
         if self.state[0] != "B":
-            self._offered_since = None
+            self._wake.pause()
             return False
-        if self._woken_at is not None and not self._due(self._woken_at + WAKE_STEP_S, now):
-            return True
-        if self._offered_since is None:
-            self._offered_since = now
-        if not self._due(self._offered_since + WAKE_AFTER_S, now):
-            return False
-        self._offered_since = None
-        if self._woken_at is None:
-            self._woken_at = now
-            return self._waking(now)
-        self.wants = False
-        return False
+        steady, until = self._wake.next_step(now)
+        self.wants &= not self._due(until, now)
+        return steady
 
     def _set_pilot(self, offer_da: int, now: float) -> None:
         before = self.offered_da
         self.offered_da, self._changed_at = offer_da, now
         if offer_da < before:
             self._lowered_at = now
-            self._current.lowered(before, now + self._timing.settle_s)
+            self.sensors.current.lowered(before, now + self._timing.settle_s)
         if offer_da:
             self._board.pilot.pwm(pilot.duty(offer_da))
         else:
             self._board.pilot.steady()
-            if self._commanded:
+            if self._contactor.commanded:
                 self._stopping_since, self._told_to_wait = now, True
         if bool(offer_da) != bool(before):
             self.trigger("pwm_on" if offer_da else "pwm_off")
@@ -321,54 +304,54 @@ class Station:
             self._timers = min(self._timers, self._filter.deadline)
 
     def _drive_contactor(self, now: float) -> None:
-        if self._commanded:
-            self._confirmed |= self.closed
+        contactor = self._contactor
+        if contactor.commanded:
             if self._must_open(now):
                 self._open(now)
         elif self._may_close(now):
-            self._commanded, self._commanded_at, self._confirmed = True, now, False
-            self._board.contactor.close()
-            self._due(now + _FEEDBACK_CLOSE_S, now)
-        elif self.closed and self._due(self._commanded_at + _FEEDBACK_OPEN_S, now) and self._stuck():
+            contactor.close(now)
+            self.sensors.ground.abandon(now)
+            self._due(contactor.judged_at, now)
+        elif contactor.closed and self._due(contactor.judged_at, now) and self.faults.begin("contactor_stuck"):
             self._drive_pilot(now)
 
-    def _stuck(self) -> bool:
-        """The output is live although it must not be. Whether that is new."""
-        return self._faults.begin("contactor_stuck")
-
     def _must_open(self, now: float) -> bool:
-        if self.state[0] not in "CD" or self.blocked:
+        if self.state[0] not in "CD" or self.faults.blocking:
             return True
-        if not self.closed:
-            if self._confirmed:
-                return True  # it fell open by itself: what is held must be asked for again
-            if self._due(self._commanded_at + _FEEDBACK_CLOSE_S, now):
-                self._faults.begin("contactor_open")
-                self._faults.end("contactor_open", now)
-                return True
+        if self._contactor.fell():
+            return True  # what is held must be asked for again
+        if not self.closed and self._due(self._contactor.judged_at, now):
+            self.faults.begin("contactor_open")
+            self.faults.end("contactor_open", now)
+            return True
         return self._stopping_since is not None and self._due(self._stopping_since + OPEN_UNDER_LOAD_S, now)
 
     def _may_close(self, now: float) -> bool:
-        """A vehicle that asks, a lease, and a pilot that has not been higher than this for R."""
-        return (
+        """A vehicle that asks, a lease, a pilot not higher than this for R, and a self-test just passed."""
+        ready = (
             self.state in ("C2", "D2")
-            and not self.blocked
+            and not self.faults.blocking
             and not self.closed
             and self.holder.amps_da >= self.offered_da >= MIN_OFFER_DA
-            and self._due(self._filter.since + CLOSE_STABLE_S, now)
             and self._due(self._not_before, now)
             and self._due(self._lowered_at + self._timing.settle_s, now)
         )
+        ground = self.sensors.ground
+        if not ready:
+            ground.abandon(now)
+            return False
+        tested = ground.tested(now)  # while the pilot has yet to stand still
+        self._timers = min(self._timers, ground.deadline)
+        return self._due(self._filter.since + CLOSE_STABLE_S, now) and tested
 
     def _open(self, now: float) -> None:
         """Open, and with that give up what is held."""
-        self._board.contactor.open()
-        self._forget_contactor(now)
-        self._due(now + _FEEDBACK_OPEN_S, now)
+        self._give_up(now)
+        self._due(self._contactor.judged_at, now)
         self._drive_pilot(now)
 
-    def _forget_contactor(self, now: float) -> None:
-        self._commanded, self._commanded_at = False, now
+    def _give_up(self, now: float) -> None:
+        self._contactor.open(now)
         self._stopping_since = None
         self._not_before = now + RESTART_PAUSE_S
         self.holder.end()
@@ -377,7 +360,7 @@ class Station:
         self.trigger("disable")
         self.offered_da, self._lowered_at, self.wants = 0, now, False
         self._board.pilot.fault()
-        if self._commanded:
+        if self._contactor.commanded:
             self._open(now)
 
     def _enable(self, now: float) -> None:
@@ -385,15 +368,3 @@ class Station:
         self.trigger("enable")
         if self._filter.seen in "BCDE":  # it was believed while F hid it
             self._take_letter(self._filter.seen, now)
-
-    def _read_current(self, now: float) -> int:
-        """The current in deciamps, or NO_CURRENT; with the faults it proves or ends."""
-        watch = self._current
-        drawn_da = watch.read(self.offered_da if self.closed else 0, now)
-        if watch.overdrawn:
-            self.set_fault("overdraw", now)
-        if watch.lost:
-            self.set_fault("meter", now)
-        elif not watch.silent and self._faults.worst:
-            self.end_fault("meter", now)
-        return drawn_da

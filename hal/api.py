@@ -6,7 +6,8 @@ of SAE J1772 / IEC 61851-1, not in pins. Amperes are floats (A RMS), volts are f
 one monotonic clock that is handed in.
 """
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
+from enum import Enum
 from typing import NamedTuple, Protocol
 
 
@@ -25,6 +26,10 @@ class Inputs(NamedTuple):
     pilot: PilotReading
     contactor_closed: bool
     """Feedback: the output side is live."""
+    ground_fault: bool = False
+    """The ground-fault sensor has tripped: it stays so while current leaks or its test winding is driven."""
+    grounded: bool = True
+    """The ground monitor finds protective earth; it can tell only while the output is live."""
 
 
 class Pilot(Protocol):
@@ -53,6 +58,68 @@ class Meter(Protocol):
 
     def current_a(self) -> float:
         """Latest current, A RMS; NaN when the meter does not answer."""
+
+    def voltage_v(self) -> float:
+        """Line voltage, V RMS: measured, or what the installer wrote down where nothing measures it."""
+
+
+class GroundFault(Protocol):
+    """Ground-fault sensor (CCID20: it trips at 15-20 mA of leakage); its trip is `Inputs.ground_fault`."""
+
+    def test(self, on: bool) -> None:
+        """Drive the test winding, or no longer: a sound sensor trips while it is driven, and lets go after."""
+
+
+class Thermometer(Protocol):
+    """Temperature inside the station."""
+
+    def celsius(self) -> float:
+        """Latest reading, degrees C; NaN when the sensor does not answer."""
+
+
+class Colour(Enum):
+    """What the indicator can show."""
+
+    OFF = "off"
+    WHITE = "white"
+    GREEN = "green"
+    BLUE = "blue"
+    AMBER = "amber"
+    RED = "red"
+
+
+class Light(NamedTuple):
+    """What the indicator shows until told otherwise."""
+
+    colour: Colour
+    blinks: tuple[int, ...] = ()
+    """() = steady; (3, 1) = three flashes, a short pause, one flash, a long pause, and again."""
+
+    @property
+    def words(self) -> str:
+        """For people: `green`, `red 3-1`."""
+        return " ".join(filter(None, (self.colour.value, "-".join(map(str, self.blinks)))))
+
+
+class Indicator(Protocol):
+    """RGB lamp on the station's face. The board keeps the rhythm."""
+
+    def show(self, light: Light) -> None: ...
+
+
+class Journal(Protocol):
+    """The station's event log: records are appended and stay. Writing never waits and never raises."""
+
+    def stamp(self, now: float) -> Mapping[str, object]:
+        """When `now` (monotonic s) is: `boot` (id of the boot whose monotonic clock it is), `t_s`, `wall` (UTC, ISO
+        8601, or None where the date is not known) and `clock`, the quality of that date."""
+
+    def write(self, event: str, fields: Mapping[str, object], now: float) -> None:
+        """Append a record: the stamp of `now`, `station`, `event`, then `fields` (JSON values)."""
+
+    @property
+    def problem(self) -> str:
+        """Why records can't be kept at present, for a person; empty when they are."""
 
 
 class DeadMan(Protocol):
@@ -92,9 +159,23 @@ class Board(Protocol):
     @property
     def meter(self) -> Meter: ...
     @property
+    def ground_fault(self) -> GroundFault: ...
+    @property
+    def thermometer(self) -> Thermometer: ...
+    @property
+    def indicator(self) -> Indicator: ...
+    @property
     def bus(self) -> BusPort: ...
     @property
-    def store(self) -> Store: ...
+    def store(self) -> Store:
+        """What the group has to remember: to which other primary this one has yielded."""
+
+    @property
+    def session_store(self) -> Store:
+        """The charging session under way and the energy delivered so far."""
+
+    @property
+    def journal(self) -> Journal: ...
 
 
 class LiveBus(BusPort, Protocol):

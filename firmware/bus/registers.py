@@ -27,7 +27,7 @@ MAP = (
     Register("state", 1, "ASCII", "pilot state, letter in the high byte, digit or 0 in the low one"),
     Register("contactor", 1, "", "1 = output live"),
     Register("offered", 1, "0.1 A", "what the pilot advertises, 0 = PWM off"),
-    Register("drawn", 1, "0.1 A", "metered current; 65535 = the meter does not answer"),
+    Register("drawn", 1, "0.1 A", "metered current; 65535 = the meter shows none"),
     Register("limit", 1, "0.1 A", "the group's total as this station knows it"),
     Register("reason", 1, "", "number of the limit that binds (table of reasons)"),
     Register("fault", 1, "", "number of the fault shown, 0 = none (table of faults)"),
@@ -36,6 +36,8 @@ MAP = (
     Register("crc_errors", 2, "", "runs of bytes that were part of no sound frame"),
     Register("refused_grants", 2, "", "grants not believed"),
     Register("uptime", 2, "s", "since the firmware started"),
+    Register("energy", 2, "Wh", "delivered in this station's life, in steps of 100"),
+    Register("temperature", 1, "0.1 C", "inside the station, two's complement; 32768 = not known"),
 )
 LENGTH = sum(register.size for register in MAP)
 

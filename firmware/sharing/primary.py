@@ -5,6 +5,7 @@ What shall be granted is decided in `firmware.sharing.group`, what may be grante
 """
 
 from collections import deque
+from collections.abc import Mapping
 from math import inf
 from random import Random
 
@@ -94,6 +95,16 @@ class Primary:
     @property
     def role(self) -> str:
         return "primary" if self.group.secondaries else "standalone"
+
+    @property
+    def whom(self) -> tuple[int, ...]:
+        """Serials of its secondaries."""
+        return tuple([member.identity.serial for member in self.group.secondaries])
+
+    @property
+    def group_fields(self) -> Mapping[str, object]:
+        """With whom it shares, for the event log."""
+        return {"members": [f"{serial:012X}" for serial in self.whom]}
 
     @property
     def reason(self) -> Reason:

@@ -1,5 +1,6 @@
 """A station set to F: it waits to be found, answers its primary's polls, and takes what it is granted."""
 
+from collections.abc import Mapping
 from math import inf
 
 from firmware.bus.health import BusHealth
@@ -71,6 +72,8 @@ class Secondary:
         self._refused = ""
         """Fault code of why the primary did not take this station; shown until it does or falls silent."""
         self._mute_until = -inf
+        self._probed_at = -inf
+        """When a primary's probe was last answered: one that goes on asking does not hear this station."""
         self._said = b""
         """The last answer sent, to know its echo."""
         self.limit_da = 0
@@ -85,6 +88,16 @@ class Secondary:
         if self._address == UNENROLLED or holder.grant is None or holder.lapsed:
             return Reason.NO_PRIMARY
         return holder.grant.reason
+
+    @property
+    def whom(self) -> tuple[int | None, int]:
+        """Serial of its primary, and the group's total as last heard."""
+        return self._primary, self.limit_da
+
+    @property
+    def group_fields(self) -> Mapping[str, object]:
+        """With whom it shares, for the event log."""
+        return {"primary": None if self._primary is None else f"{self._primary:012X}"}
 
     @property
     def enrolled(self) -> bool:
@@ -104,8 +117,10 @@ class Secondary:
             self._leave(now)
         else:
             self._forget_refusal(now)
-            self._station.set_fault("no_primary", now)
-            self._lapses_at = inf
+            unheard = now < self._probed_at + _NO_PRIMARY_S
+            for code, there in (("unheard", unheard), ("no_primary", not unheard)):
+                (self._station.set_fault if there else self._station.end_fault)(code, now)
+            self._lapses_at = now + _NO_PRIMARY_S
 
     def _forget_refusal(self, now: float) -> None:
         if self._refused:
@@ -115,7 +130,7 @@ class Secondary:
     def close(self, now: float) -> None:
         """This role ends: the switch was turned."""
         self._station.leave(now)
-        for code in ("no_primary", "group_full", "duplicate_serial"):
+        for code in ("no_primary", "unheard", "group_full", "duplicate_serial", "configuration"):
             self._station.end_fault(code, now)
 
     # What is heard
@@ -151,6 +166,10 @@ class Secondary:
             self._health.intruders += 1
             return b""
         self._lapses_at = now + self._timing.lease_s
+        if poll.grant.lease_ds > self._timing.lease_s * 10:
+            self._station.set_fault("configuration", now)
+        elif self._station.faults.worst:
+            self._station.end_fault("configuration", now)
         if self._station.take(poll.grant, now):
             self.limit_da = poll.grant.limit_da
             self._station.set_ready(poll.grant.reason is not Reason.QUIET_START, now)
@@ -165,6 +184,7 @@ class Secondary:
         elif now < self._mute_until:
             return None
         elif isinstance(message, Probe) and self._identity.serial & ((1 << message.low_bits) - 1) == message.bits:
+            self._probed_at = now
             return Here(self._identity)
         elif isinstance(message, Assign) and message.station == self._identity:
             return self._join(message, now)
@@ -180,7 +200,7 @@ class Secondary:
         self._primary = assign.primary.serial
         self._address = assign.address
         self._lapses_at = now + _FIRST_POLL_S
-        self._station.end_fault("no_primary", now)
+        self._end_loneliness(now)
         self._forget_refusal(now)
         self._station.join(now)
         return Assigned(self._identity, self._session)
@@ -190,14 +210,19 @@ class Secondary:
         self._address = UNENROLLED
         self._primary = None
         self._lapses_at = now + _NO_PRIMARY_S
+        self._station.end_fault("configuration", now)
         self._station.leave(now)
+
+    def _end_loneliness(self, now: float) -> None:
+        for code in ("no_primary", "unheard"):
+            self._station.end_fault(code, now)
 
     def _on_refuse(self, message: Refuse, now: float) -> None:
         if message.why not in _REFUSALS:
             return
         if self.enrolled:
             self._leave(now)
-        self._station.end_fault("no_primary", now)
+        self._end_loneliness(now)
         self._forget_refusal(now)
         self._refused, pause_s = _REFUSALS[message.why]
         self._mute_until = now + pause_s

@@ -1,4 +1,4 @@
-"""The physical truth of one station: pilot, contactor, vehicle, meter, rotary switch and dead-man.
+"""The physical truth of one station: pilot, contactor, vehicle, sensors, lamp, rotary switch and dead-man.
 
 Clockless: every verb takes `now` (absolute seconds that never go back). Driver verbs are what the station's
 outputs do, plant verbs what the world does to it. Reads are right after any verb and hold until
@@ -10,11 +10,17 @@ from collections.abc import Callable
 from math import inf, nan
 from typing import Final, NamedTuple
 
-from hal.api import Inputs
+from hal.api import Colour, Inputs, Light
 from hal.simulated.circuit import Defect, Drive, duty_to_amps, plateaus
+from hal.simulated.lag import Lag
 from hal.simulated.vehicle import Vehicle, VehicleSpec
 
 CONTACTOR_S: Final = 0.03  # I: travel of the contactor, either way
+TRIP_S: Final = 0.025  # I: from leakage, or from driving the test winding, to the trip
+RELEASE_S: Final = 0.05  # I: from its end to the trip's
+AMBIENT_C: Final = 25.0
+HOT_C: Final = 75.0  # above the 71 C at which a station stops (S)
+IMPLAUSIBLE_A: Final = 4000.0
 DEAD_MAN_S: Final = 1.0  # outputs are let go this long after the last refresh
 
 _PILOT_DEFECTS: Final = {  # the gravest first
@@ -26,7 +32,13 @@ FAULT_KINDS: Final = (
     *_PILOT_DEFECTS,
     "contactor_stuck",
     "contactor_open",
+    "ground_fault",
+    "ground_fault_self_test",
+    "no_ground",
+    "over_temperature",
+    "thermometer",
     "meter",
+    "meter_implausible",
     "overdraw",
     "switch_unreadable",
 )
@@ -48,9 +60,8 @@ class Plant:
     """One station's hardware and what is plugged into it."""
 
     __slots__ = (
-        "_closing",
-        "_contactor_closed",
-        "_contactor_due",
+        "_coil",
+        "_contactor",
         "_deadline",
         "_drive",
         "_due",
@@ -58,8 +69,12 @@ class Plant:
         "_energy_kwh",
         "_faults",
         "_held",
+        "_hot_c",
+        "_leaves_at",
         "_offered_a",
+        "_sensor",
         "_switch",
+        "_testing",
         "_told_current",
         "_told_inputs",
         "_untold",
@@ -68,6 +83,7 @@ class Plant:
         "dead_man_s",
         "drops",
         "inputs",
+        "light",
         "on_current",
         "on_inputs",
         "voltage_v",
@@ -79,6 +95,8 @@ class Plant:
     """True current to the vehicle."""
     drops: int
     """How often held outputs have been let go, by the dead-man or with the supply."""
+    light: Light
+    """What the lamp shows."""
     on_inputs: Callable[[Inputs], None]
     """Called with the new inputs when they have changed."""
     on_current: Callable[[], None]
@@ -96,14 +114,18 @@ class Plant:
         self._drive = Drive.STEADY if powered else Drive.OFF
         self._duty = 0.0
         self._offered_a = 0.0
-        self._closing = False  # what the coil is told
-        self._contactor_closed = False
+        self._coil = False  # what it is told
+        self._contactor = Lag(CONTACTOR_S, CONTACTOR_S)
+        self._testing = False
+        self._sensor = Lag(TRIP_S, RELEASE_S)
+        self._hot_c = HOT_C
+        self.light = Light(Colour.OFF)
         self._held = False
         self._faults: set[str] = set()
         self._vehicle: Vehicle | None = None
         self._energy_kwh = 0.0  # of the vehicles that have left
-        self._deadline = self._contactor_due = self._due = self._untold = inf
-        self._sense()
+        self._deadline = self._leaves_at = self._due = self._untold = inf
+        self._sense(-inf)
         self._told_inputs, self._told_current = self.inputs, 0.0
 
     # Time
@@ -139,6 +161,18 @@ class Plant:
     def contactor_open(self, now: float) -> None:
         self._pull(False, now)
 
+    def ground_fault_test(self, on: bool, now: float) -> None:
+        """Drive the test winding of the ground-fault sensor, or no longer."""
+        self._catch_up(now)
+        if self._held:
+            self._testing = on
+            self._changed(now)
+
+    def show(self, light: Light) -> None:
+        """The lamp; no dead-man holds it."""
+        if self._drive is not Drive.OFF:
+            self.light = light
+
     def refresh(self, now: float) -> bool:
         """Hold the outputs until `dead_man_s` from now. False when nothing held them until now: they are
         safe, whatever was asked before, and verbs count from now on."""
@@ -172,19 +206,28 @@ class Plant:
         self._catch_up(now)
         vehicle = self._vehicle = Vehicle(spec, self.voltage_v, now)
         vehicle.overdraw("overdraw" in self._faults, now)
-        if self._contactor_closed:
+        if self._contactor.value:
             vehicle.on_contactor(True, now)
         vehicle.on_pilot(self._visible_a(), now)
         self._changed(now)
 
     def unplug(self, now: float) -> None:
-        """Take the vehicle away, drawing or not. Raises ValueError when there is none."""
+        """Take the vehicle away: after its driver has pressed S3 where it has one, else and at the second call
+        drawing or not. Raises ValueError when there is none."""
         if self._vehicle is None:
             raise ValueError("no vehicle is plugged in")
         self._catch_up(now)
-        self._energy_kwh += self._vehicle.energy_kwh(now)
-        self._vehicle = None
+        if self._vehicle.spec.s3_s and self._leaves_at == inf:
+            self._vehicle.press_s3(now)
+            self._leaves_at = now + self._vehicle.spec.s3_s
+        else:
+            self._leave(now)
         self._changed(now)
+
+    def _leave(self, now: float) -> None:
+        assert self._vehicle is not None
+        self._energy_kwh += self._vehicle.energy_kwh(now)
+        self._vehicle, self._leaves_at = None, inf
 
     def turn(self, position: int, now: float) -> None:
         """Turn the rotary switch to 0..15; ValueError beyond."""
@@ -192,8 +235,10 @@ class Plant:
         self._catch_up(now)
         self._changed(now)
 
-    def inject(self, kind: str, now: float) -> None:
-        """Break something, one of `FAULT_KINDS`; ValueError for any other. Twice is as once."""
+    def inject(self, kind: str, now: float, celsius: float = HOT_C) -> None:
+        """Break something, one of `FAULT_KINDS`; ValueError for any other. Twice is as once. `celsius`: what
+        "over_temperature" heats the station to."""
+        self._hot_c = celsius
         self._set_fault(kind, True, now)
 
     def clear(self, kind: str, now: float) -> None:
@@ -205,6 +250,7 @@ class Plant:
         self._catch_up(now)
         self._let_go(now)
         self._drive = Drive.OFF
+        self.light = Light(Colour.OFF)
         self._changed(now)
 
     def power_on(self, now: float) -> None:
@@ -235,7 +281,12 @@ class Plant:
 
     @property
     def contactor_closed(self) -> bool:
-        return self._contactor_closed
+        return self._contactor.value
+
+    @property
+    def faults(self) -> frozenset[str]:
+        """What is broken, by the words of `FAULT_KINDS`."""
+        return frozenset(self._faults)
 
     @property
     def switch(self) -> int:
@@ -254,8 +305,17 @@ class Plant:
 
     @property
     def meter_a(self) -> float:
-        """What the meter shows; NaN when it is broken."""
-        return nan if "meter" in self._faults else self.current_a
+        """What the meter shows; NaN when it does not answer."""
+        if "meter" in self._faults:
+            return nan
+        return IMPLAUSIBLE_A if "meter_implausible" in self._faults else self.current_a
+
+    @property
+    def celsius(self) -> float:
+        """What the thermometer shows; NaN when it does not answer."""
+        if "thermometer" in self._faults:
+            return nan
+        return self._hot_c if "over_temperature" in self._faults else AMBIENT_C
 
     @property
     def possible_a(self) -> float:
@@ -269,9 +329,7 @@ class Plant:
             return "E"
         if self._drive is Drive.FAULT:
             return "F"
-        if self._vehicle is None:
-            return "A"
-        return "C" if self._vehicle.s2_closed else "B"
+        return "A" if self._vehicle is None else self._vehicle.letter
 
     def energy_kwh(self, now: float) -> float:
         """Delivered since the plant began, to all its vehicles."""
@@ -279,7 +337,7 @@ class Plant:
 
     def snapshot(self) -> Snapshot:
         pwm = self._drive is Drive.PWM
-        return Snapshot(self.letter, pwm, self._offered_a, self.current_a, self._contactor_closed)
+        return Snapshot(self.letter, pwm, self._offered_a, self.current_a, self._contactor.value)
 
     # Insides
 
@@ -299,34 +357,31 @@ class Plant:
     def _visible_a(self) -> float:
         return 0.0 if "pilot_short" in self._faults else self._offered_a
 
-    def _pull(self, closing: bool, now: float) -> None:
+    def _pull(self, coil: bool, now: float) -> None:
         self._catch_up(now)
         if self._held:
-            self._closing = closing
-            self._travel(now)
+            self._coil = coil
+            self._drive_contacts(now)
             self._plan()
 
-    def _travel(self, now: float) -> None:
-        """Begin to move the contacts when they are not where the coil wants them and can move."""
-        blocked = "contactor_open" if self._closing else "contactor_stuck"
-        if self._closing == self._contactor_closed or blocked in self._faults:
-            self._contactor_due = inf
-        elif self._contactor_due == inf:
-            self._contactor_due = now + CONTACTOR_S
+    def _drive_contacts(self, now: float) -> None:
+        """The coil moves the contacts, unless it is dead or they are welded."""
+        pulled = self._coil and "contactor_open" not in self._faults
+        welded = self._contactor.value and "contactor_stuck" in self._faults
+        self._contactor.want(pulled or welded, now)
 
     def _arrive(self, now: float) -> None:
-        self._contactor_due = inf
-        self._contactor_closed = self._closing
+        self._contactor.arrive()
         if self._vehicle is not None:
-            self._vehicle.on_contactor(self._closing, now)
+            self._vehicle.on_contactor(self._contactor.value, now)
 
     def _let_go(self, now: float) -> None:
         """The dead-man acts, or the supply is gone."""
         self.drops += self._held
         self._held = False
         self._deadline = inf
-        self._closing = False
-        self._travel(now)
+        self._coil = self._testing = False
+        self._drive_contacts(now)
         if self._drive is not Drive.OFF:
             self._drive, self._duty = Drive.STEADY, 0.0
             self._advertise(now)
@@ -336,7 +391,7 @@ class Plant:
             raise ValueError(f"unknown fault {kind!r}: expected one of {', '.join(FAULT_KINDS)}")
         self._catch_up(now)
         (self._faults.add if on else self._faults.discard)(kind)
-        self._travel(now)
+        self._drive_contacts(now)
         self._advertise(now)
         if self._vehicle is not None and kind == "overdraw":
             self._vehicle.overdraw(on, now)
@@ -351,25 +406,33 @@ class Plant:
     def _run(self, now: float) -> None:
         if self._deadline <= now:
             self._let_go(now)
-        if self._contactor_due <= now:
+        if self._contactor.due <= now:
             self._arrive(now)
+        if self._sensor.due <= now:
+            self._sensor.arrive()
+        if self._leaves_at <= now:
+            self._leave(now)
         if self._vehicle is not None and self._vehicle.next_wakeup() <= now:
             self._vehicle.step(now)
-        self._sense()
+        self._sense(now)
         self._plan()
 
     def _changed(self, now: float) -> None:
         self._untold = min(self._untold, now)
-        self._sense()
+        self._sense(now)
         self._plan()
 
-    def _sense(self) -> None:
+    def _sense(self, now: float) -> None:
         """Bring the reads up to date."""
-        vehicle = self._vehicle
+        vehicle, closed = self._vehicle, self._contactor.value
         self.current_a = 0.0 if vehicle is None else vehicle.current_a
         pilot = plateaus(self._drive, None if vehicle is None else vehicle.ohm, self._defect())
         switch = None if "switch_unreadable" in self._faults else self._switch
-        self.inputs = Inputs(switch, pilot, self._contactor_closed)
+        if self._faults or self._testing or self._sensor.value or self._sensor.due < inf:
+            leaks = self._testing or (closed and "ground_fault" in self._faults)
+            self._sensor.want(leaks and "ground_fault_self_test" not in self._faults, now)
+        grounded = not closed or "no_ground" not in self._faults
+        self.inputs = Inputs(switch, pilot, closed, self._sensor.value, grounded)
 
     def _defect(self) -> Defect:
         found = (defect for kind, defect in _PILOT_DEFECTS.items() if kind in self._faults)
@@ -377,7 +440,7 @@ class Plant:
 
     def _plan(self) -> None:
         vehicle = inf if self._vehicle is None else self._vehicle.next_wakeup()
-        self._due = min(self._deadline, self._contactor_due, vehicle)
+        self._due = min(self._deadline, self._contactor.due, self._sensor.due, self._leaves_at, vehicle)
 
     def _tell(self) -> None:
         self._untold = inf

@@ -7,9 +7,9 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from math import inf, nan
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
-from hal.api import BoardGone, Inputs, LiveBus, PilotReading, Store
+from hal.api import BoardGone, Inputs, Journal, Light, LiveBus, PilotReading, Store
 from hal.simulated.channel import Channel
 
 ANSWER_S = 3.0
@@ -57,8 +57,7 @@ class _Link:
     """The connection to the plant and the last that came over it."""
 
     channel: Channel
-    inputs: Inputs
-    meter_a: float
+    sensed: "_Sensed"
     drops: int
     """How often the dead-man has let go."""
     known_drops: int
@@ -73,14 +72,27 @@ class _Link:
         self.channel.flush()
         messages = self.channel.receive()
         if messages:
-            self.inputs, self.meter_a, self.drops = _sensed(messages[-1])
+            self.sensed, self.drops = _sensed(messages[-1]), messages[-1]["drops"]
 
 
-def _sensed(message: Mapping[str, Any]) -> tuple[Inputs, float, int]:
+class _Sensed(NamedTuple):
+    """What the board senses."""
+
+    inputs: Inputs
+    meter_a: float
+    voltage_v: float
+    celsius: float
+
+
+def _sensed(message: Mapping[str, Any]) -> _Sensed:
     reading = PilotReading(message["high_v"], message["low_v"])
-    meter_a = message["meter_a"]
-    inputs = Inputs(message["switch"], reading, message["closed"])
-    return inputs, nan if meter_a is None else meter_a, message["drops"]
+    ground_fault, grounded = message["ground_fault"], message["grounded"]
+    inputs = Inputs(message["switch"], reading, message["closed"], ground_fault, grounded)
+    return _Sensed(inputs, _number(message["meter_a"]), message["voltage_v"], _number(message["celsius"]))
+
+
+def _number(value: float | None) -> float:
+    return nan if value is None else value
 
 
 class _Pilot:
@@ -113,7 +125,34 @@ class _Meter:
         self._link = link
 
     def current_a(self) -> float:
-        return self._link.meter_a
+        return self._link.sensed.meter_a
+
+    def voltage_v(self) -> float:
+        return self._link.sensed.voltage_v
+
+
+class _GroundFault:
+    def __init__(self, link: _Link) -> None:
+        self._link = link
+
+    def test(self, on: bool) -> None:
+        self._link.say("test", on=on)
+
+
+class _Thermometer:
+    def __init__(self, link: _Link) -> None:
+        self._link = link
+
+    def celsius(self) -> float:
+        return self._link.sensed.celsius
+
+
+class _Indicator:
+    def __init__(self, link: _Link) -> None:
+        self._link = link
+
+    def show(self, light: Light) -> None:
+        self._link.say("light", colour=light.colour.value, blinks=light.blinks)
 
 
 class _DeadMan:
@@ -135,7 +174,9 @@ class RemoteBoard:
     sample_s = inf
     """The server tells of every change."""
 
-    def __init__(self, path: Path, station: str, bus: LiveBus, store: Store) -> None:
+    def __init__(
+        self, path: Path, station: str, bus: LiveBus, store: Store, session_store: Store, journal: Journal
+    ) -> None:
         """Raises `Refused` where the plant is taken or missing, and OSError where there is no server."""
         connected = _connected(path)
         try:
@@ -144,14 +185,19 @@ class RemoteBoard:
             connected.close()
             raise
         self._path = path
-        inputs, meter_a, drops = _sensed(first)
-        self._link = link = _Link(Channel(connected), inputs, meter_a, drops, drops)
+        drops = first["drops"]
+        self._link = link = _Link(Channel(connected), _sensed(first), drops, drops)
         self.pilot = _Pilot(link)
         self.contactor = _Contactor(link)
         self.meter = _Meter(link)
+        self.ground_fault = _GroundFault(link)
+        self.thermometer = _Thermometer(link)
+        self.indicator = _Indicator(link)
         self.dead_man = _DeadMan(link)
         self.bus = bus
         self.store = store
+        self.session_store = session_store
+        self.journal = journal
 
     def filenos(self) -> Sequence[int]:
         return [self._link.channel.fileno()]
@@ -160,7 +206,7 @@ class RemoteBoard:
         self._link.drain()
         if self._link.channel.gone:
             raise BoardGone(f"the plant behind {self._path} has gone")
-        return self._link.inputs
+        return self._link.sensed.inputs
 
     def publish(self, view: Mapping[str, Any]) -> None:
         """What the firmware says of itself, for whoever asks the server."""

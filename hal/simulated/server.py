@@ -17,13 +17,23 @@ from pathlib import Path
 from select import select
 from typing import Any
 
+from hal.api import Colour, Light
 from hal.simulated.channel import Channel
-from hal.simulated.plant import Plant
+from hal.simulated.plant import HOT_C, Plant
 from hal.simulated.vehicle import VehicleSpec
 
 _MOST_CLIENTS = 100  # stations and people; far below what `select` can wait for
 
 Message = dict[str, Any]
+_COLOURS = {colour.value: colour for colour in Colour}
+_VERBS: Mapping[Any, Callable[[Plant, float], object]] = {
+    "refresh": Plant.refresh,
+    "steady": Plant.pilot_steady,
+    "fault": Plant.pilot_fault,
+    "close": Plant.contactor_close,
+    "open": Plant.contactor_open,
+}
+"""What a station's firmware may ask for in one word."""
 
 
 class _Station:
@@ -42,15 +52,19 @@ class _Station:
 
     def sensed(self) -> Message:
         """What the board senses, in full, so that only the latest message counts."""
-        switch, (high_v, low_v), closed = self.plant.inputs
-        meter_a = self.plant.meter_a
+        plant = self.plant
+        switch, (high_v, low_v), closed, ground_fault, grounded = plant.inputs
         return {
             "switch": switch,
             "high_v": high_v,
             "low_v": low_v,
             "closed": closed,
-            "meter_a": None if isnan(meter_a) else meter_a,
-            "drops": self.plant.drops,
+            "ground_fault": ground_fault,
+            "grounded": grounded,
+            "meter_a": _number(plant.meter_a),
+            "voltage_v": plant.voltage_v,
+            "celsius": _number(plant.celsius),
+            "drops": plant.drops,
         }
 
     def leave(self) -> None:
@@ -175,24 +189,21 @@ class PlantServer:
     @staticmethod
     def _drive(station: _Station, message: Message, now: float) -> bool:
         """A verb of its firmware. False when it is none."""
-        if message.get("drops") != station.plant.drops and message.get("do") != "view":
+        if message.get("drops") != station.plant.drops and message.get("do") not in ("view", "light"):
             return True
-        plant = station.plant
+        plant, do = station.plant, message.get("do")
+        if do in _VERBS:
+            _VERBS[do](plant, now)
+            return True
         match message:
             case {"do": "view", "view": dict(view)}:
                 station.view = view
-            case {"do": "refresh"}:
-                plant.refresh(now)
-            case {"do": "steady"}:
-                plant.pilot_steady(now)
             case {"do": "pwm", "duty": float(duty)}:
                 plant.pilot_pwm(duty, now)
-            case {"do": "fault"}:
-                plant.pilot_fault(now)
-            case {"do": "close"}:
-                plant.contactor_close(now)
-            case {"do": "open"}:
-                plant.contactor_open(now)
+            case {"do": "test", "on": bool(on)}:
+                plant.ground_fault_test(on, now)
+            case {"do": "light", "colour": str(colour), "blinks": list(blinks)} if colour in _COLOURS:
+                plant.show(Light(_COLOURS[colour], tuple(map(int, blinks))))
             case _:
                 return False
         return True
@@ -223,7 +234,7 @@ class PlantServer:
             case "fault" | "clear" as do if message["kind"] == "bus_port":
                 self._bus_port(station.name, do == "clear")
             case "fault":
-                plant.inject(str(message["kind"]), now)
+                plant.inject(str(message["kind"]), now, _celsius(message.get("celsius", HOT_C)))
             case "clear":
                 plant.clear(str(message["kind"]), now)
             case unknown:
@@ -241,10 +252,25 @@ class PlantServer:
             "drawn_a": plant.current_a,
             "closed": plant.contactor_closed,
             "vehicle": None if vehicle is None else vehicle.name,
+            "lamp": plant.light.words,
+            "celsius": _number(plant.celsius),
+            "injected": sorted(plant.faults),
             "pid": station.pid,
             "alive": station.channel is not None and station.plant.held,
             "firmware": station.view,
         }
+
+
+def _number(value: float) -> float | None:
+    """As JSON has it: a sensor that does not answer gives null."""
+    return None if isnan(value) else value
+
+
+def _celsius(value: object) -> float:
+    """The temperature of a request. Raises ValueError."""
+    if type(value) not in (int, float) or not -60 <= value <= 200:  # type: ignore[operator]
+        raise ValueError(f"celsius {value}: expected -60 to 200")
+    return float(value)  # type: ignore[arg-type]
 
 
 def _vehicle(fields: Message) -> VehicleSpec:

@@ -1,21 +1,23 @@
 """A vehicle at the connector: what it shows on the pilot and what it draws, in closed form.
 
-Current is a staircase of steps of at most `STEP_A`: it holds between two wake-ups, so whoever looks at each
-change has seen every instant. The pilot reaches the charger through a delay line of `reaction_s`, up and
-down alike: the slowest vehicle that the standard allows draws as before until its last moment. Two ends
-differ: an offer after none is seen at once (its first ampere waits for `start_delay_s`), and PWM off is
-obeyed within `PWM_OFF_S` at the latest, at once by a vehicle that does not ask.
+Current is a staircase of steps of at most `STEP_A`, on the way up of the spec's `ramp_step_a`: it holds between
+two wake-ups, so whoever looks at each change has seen every instant. The pilot reaches the charger through a delay
+line of `reaction_s`, up and down alike: the slowest vehicle that the standard allows draws as before until its last
+moment. Two ends differ: an offer after none is seen at once (its first ampere waits for `start_delay_s`), and PWM
+off is obeyed within `PWM_OFF_S` at the latest, at once by a vehicle that does not ask.
 """
 
 from collections import deque
-from dataclasses import dataclass
 from math import inf
 from typing import Final
 
-from hal.simulated.circuit import B_OHM, C_OHM
+from hal.simulated.asking import Asking
+from hal.simulated.circuit import B_OHM, C_OHM, D_OHM
+from hal.simulated.vehicle_spec import VehicleSpec
+
+__all__ = ["Vehicle", "VehicleSpec"]
 
 STEP_A: Final = 0.1
-S2_CLOSE_S: Final = 1.0  # I: from a valid PWM to state C; 1-3 s is typical including the start (S)
 PWM_OFF_S: Final = 3.0  # S: a vehicle in C must stop within this of losing PWM
 TAPER_SOC: Final = 0.05  # S/I: the last part of a charge, over which the current falls
 TAPER_FLOOR_A: Final = 1.0  # I
@@ -23,32 +25,13 @@ OVERDRAW: Final = 1.5
 _EPSILON_A: Final = 1e-6
 
 
-@dataclass(frozen=True, slots=True)
-class VehicleSpec:
-    """What kind of vehicle; amperes, seconds, kWh, state of charge 0..1."""
-
-    name: str
-    max_a: float = 48.0
-    min_a: float = 6.0
-    draw_ratio: float = 1.0
-    """Part of the offer that it takes."""
-    start_delay_s: float = 2.0
-    """From the contactor closing to the first ampere."""
-    reaction_s: float = 5.0
-    """To a changed pilot; until then it draws as before."""
-    ramp_a_per_s: float = 5.0
-    """Upwards; 0 = at once."""
-    battery_kwh: float = 75.0
-    soc: float = 0.3
-    obeys: bool = True
-    """False: it never follows a lower pilot, nor PWM off, until the contactor opens."""
-
-
 class Vehicle:
     """One plugged-in vehicle. Times are absolute seconds and must not go back; `current_a`, `s2_closed` and
     `possible_a` hold until `next_wakeup()` or the next verb."""
 
     __slots__ = (
+        "_asking",
+        "_asks_ohm",
         "_charge_due",
         "_charge_goal",
         "_conducting",
@@ -56,6 +39,7 @@ class Vehicle:
         "_energy_kwh",
         "_kw_per_a",
         "_line",
+        "_module_a",
         "_offer_a",
         "_overdraws",
         "_ramp_due",
@@ -72,6 +56,8 @@ class Vehicle:
 
     def __init__(self, spec: VehicleSpec, voltage_v: float, now: float) -> None:
         self.spec = spec
+        self._asking = Asking(spec, now)
+        self._asks_ohm = D_OHM if spec.ventilated else C_OHM
         self.s2_closed = False
         self.current_a = 0.0
         self._kw_per_a = voltage_v / 1000.0
@@ -85,13 +71,21 @@ class Vehicle:
         self._conducting = False
         self._started = False
         self._overdraws = False
+        self._module_a = spec.max_a  # what the modules that run can take
         self._s2_due = self._start_due = self._ramp_due = self._charge_due = inf
         self._charge_goal = 1.0  # state of charge at _charge_due
 
     @property
     def ohm(self) -> float:
         """Its resistance on the pilot."""
-        return C_OHM if self.s2_closed else B_OHM
+        return self._asks_ohm if self.s2_closed else B_OHM
+
+    @property
+    def letter(self) -> str:
+        """What it shows: B, or C or D when it asks."""
+        if not self.s2_closed:
+            return "B"
+        return "D" if self.spec.ventilated else "C"
 
     @property
     def possible_a(self) -> float:
@@ -119,10 +113,9 @@ class Vehicle:
         while self._line and self._line[0][0] <= now:
             self._see(self._line.popleft()[1], now)
         if self._s2_due <= now:
-            self._switch_s2(True, now)
+            self._move_s2(now)
         if self._start_due <= now:
-            self._start_due, self._started = inf, True
-            self._retarget(now)
+            self._start(now)
         if self._ramp_due <= now:
             self._climb(now)
         if self._charge_due <= now:
@@ -132,6 +125,8 @@ class Vehicle:
         """The pilot offers `offer_a` from now on, 0.0 = nothing (PWM off, an error, no station)."""
         if offer_a == self._offer_a:
             return
+        if not (offer_a and self._offer_a):
+            self._asking.on_pwm(offer_a > 0.0, now)
         self._offer_a = offer_a
         self._ask(now)
         if offer_a == 0.0:
@@ -149,6 +144,12 @@ class Vehicle:
             if self._seen_a == 0.0 and self.s2_closed:
                 self._switch_s2(False, now)
         self._restart(now)
+
+    def press_s3(self, now: float) -> None:
+        """The driver presses the latch button to unplug it: the draw ends, S2 opens and stays open (SAE J1772: below
+        1 A within 100 ms; S/M)."""
+        self._asking.stop()
+        self._switch_s2(False, now)
 
     def overdraw(self, on: bool, now: float) -> None:
         """Draw `OVERDRAW` times what is offered, above `max_a` too, or no longer."""
@@ -177,22 +178,41 @@ class Vehicle:
             self._retarget(now)
 
     def _ask(self, now: float) -> None:
-        """Close S2 some time after the pilot offers something, if the battery wants it."""
-        if self.s2_closed or self._offer_a == 0.0 or self._soc >= 1.0:
+        """Plan to close S2 while the pilot offers something; a glitch under way keeps its end."""
+        if self.s2_closed:
+            return
+        if self._offer_a == 0.0:
             self._s2_due = inf
         elif self._s2_due == inf:
-            self._s2_due = now + S2_CLOSE_S
+            self._s2_due = self._asking.closes_at(now)
+
+    def _move_s2(self, now: float) -> None:
+        """S2 moves by itself."""
+        if not self.s2_closed and self._soc >= 1.0:
+            self._soc = 1.0 - self.spec.top_up_kwh / self.spec.battery_kwh  # used since it was full
+        self._switch_s2(not self.s2_closed, now)
 
     def _switch_s2(self, closed: bool, now: float) -> None:
         self.s2_closed = closed
+        self._s2_due = self._asking.opens_at(now) if closed else inf
         self._ask(now)
         self._restart(now)
 
     def _restart(self, now: float) -> None:
         """Start counts from when both the contactor and S2 are closed."""
-        self._started = False
+        self._started, self._module_a = False, self.spec.first_module_a or self.spec.max_a
         ready = self._conducting and self.s2_closed
         self._start_due = now + self.spec.start_delay_s if ready else inf
+        self._retarget(now)
+
+    def _start(self, now: float) -> None:
+        """The first module begins to draw, or the second."""
+        self._start_due = inf
+        if self._started:
+            self._module_a = self.spec.max_a
+        elif self._module_a < self.spec.max_a:
+            self._start_due = now + self.spec.second_module_s
+        self._started = True
         self._retarget(now)
 
     def _target_a(self) -> float:
@@ -204,7 +224,7 @@ class Vehicle:
         if self._seen_a < spec.min_a:
             return 0.0
         taper = max(TAPER_FLOOR_A, spec.max_a * (1.0 - self._soc) / TAPER_SOC)
-        return min(spec.max_a, spec.draw_ratio * self._seen_a, taper)
+        return min(self._module_a, spec.draw_ratio * self._seen_a, taper)
 
     def _retarget(self, now: float) -> None:
         """Fall to the target at once, or begin to climb to it (a climb under way keeps its pace)."""
@@ -212,14 +232,14 @@ class Vehicle:
         target, ramp = self._target_a(), self.spec.ramp_a_per_s
         if ramp > 0.0 and target > self.current_a + _EPSILON_A:
             if self._ramp_due == inf:
-                self._ramp_due = now + STEP_A / ramp
+                self._ramp_due = now + self.spec.ramp_step_a / ramp
         else:
             self.current_a, self._ramp_due = target, inf
         self._plan_charge(now)
 
     def _climb(self, now: float) -> None:
         self._accrue(now)
-        self.current_a = min(self._target_a(), self.current_a + STEP_A)
+        self.current_a = min(self._target_a(), self.current_a + self.spec.ramp_step_a)
         self._ramp_due = inf
         self._retarget(now)
 
@@ -240,6 +260,7 @@ class Vehicle:
         self._accrue(now)
         self._soc = self._charge_goal  # exactly, whatever the rounding of the time was
         if self._soc >= 1.0:
+            self._asking.on_full(now)
             self._switch_s2(False, now)
         else:
             self._retarget(now)

@@ -5,13 +5,13 @@ station's drifting clock, the plants, the line, power, and processes that stand 
 """
 
 import random
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from heapq import heappop, heappush
 from math import inf
 from typing import NamedTuple
 
-from hal.api import Board, Inputs, Node, Store
-from hal.simulated.board import MemoryStore, PlantBoard
+from hal.api import Board, Inputs, Node
+from hal.simulated.board import MemoryStore, PlantBoard, PlantJournal
 from hal.simulated.line import Line
 from hal.simulated.plant import Plant
 
@@ -43,15 +43,13 @@ class Slot:
         "plant",
         "rate",
         "stalled",
-        "store",
         "told_works",
         "wake",
     )
 
-    def __init__(self, plant: Plant, index: int, drift_ppm: float, board: Board, store: Store) -> None:
+    def __init__(self, plant: Plant, index: int, drift_ppm: float, board: PlantBoard) -> None:
         self.plant = plant
         self.board = board
-        self.store = store
         self.rate = 1 + drift_ppm / 1e6
         self.latest = -inf
         """The last time its clock has shown."""
@@ -103,6 +101,8 @@ class World:
         self.slots: list[Slot] = []
         self.observe: Callable[[int], None] = lambda station: None
         """Called after anything that may have changed what an onlooker sees of a station."""
+        self.record: Callable[[int, str, Mapping[str, object], float], None] = lambda station, event, fields, now: None
+        """Called with each record of a station's event log and the true time."""
         self._seed = seed
         self._boot = boot
         self._events: list[tuple[float, int, Callable[[], None]]] = []
@@ -115,9 +115,9 @@ class World:
     def add(self, plant: Plant, drift_ppm: float = 0.0) -> int:
         """A station that is not switched on yet; its number."""
         index = self.line.attach()
-        store = MemoryStore()
-        board = PlantBoard(plant, lambda: self.now, _Port(self, index), store)
-        slot = Slot(plant, index, drift_ppm, board, store)
+        journal = PlantJournal("simulated", lambda event, fields: self.record(index, event, fields, self.now))
+        board = PlantBoard(plant, lambda: self.now, _Port(self, index), MemoryStore(), MemoryStore(), journal)
+        slot = Slot(plant, index, drift_ppm, board)
         plant.on_inputs = lambda inputs: self._on_inputs(index, inputs)
         plant.on_current = lambda: self.observe(index)
         self.line.power(index, False)
@@ -246,7 +246,8 @@ class World:
     def _start(self, index: int, lose_state: bool) -> None:
         slot = self.slots[index]
         if lose_state:
-            slot.store.save(b"")
+            slot.board.store.save(b"")
+            slot.board.session_store.save(b"")
         slot.boots += 1
         slot.plant.hold(self.now)
         rng = random.Random(f"{self._seed}/{index}/{slot.boots}")

@@ -12,7 +12,7 @@ import pytest
 
 from hal.api import Board, Inputs, PilotReading
 from hal.serial.port import SerialPort
-from hal.simulated.board import MemoryStore, PlantBoard
+from hal.simulated.board import MemoryStore, PlantBoard, PlantJournal
 from hal.simulated.plant import CONTACTOR_S, DEAD_MAN_S, Plant
 from hal.simulated.remote import RemoteBoard
 from hal.simulated.server import PlantServer, listen
@@ -24,6 +24,8 @@ CAR = VehicleSpec("car", start_delay_s=0.0, reaction_s=0.0, ramp_a_per_s=0.0)
 STEADY = PilotReading(12.0, 12.0)
 FAULTED = PilotReading(-12.0, -12.0)
 PWM = PilotReading(12.0, -12.0)
+
+SILENT = PlantJournal("test", lambda event, fields: None)
 
 
 class Rig(ABC):
@@ -84,7 +86,7 @@ class InMemory(Rig):
         self.plant.step(self.now)
 
     def restart(self) -> None:
-        self.board = PlantBoard(self.plant, lambda: self.now, _NoBus(), self._store)
+        self.board = PlantBoard(self.plant, lambda: self.now, _NoBus(), self._store, MemoryStore(), SILENT)
 
     def close(self) -> None:
         """It holds nothing."""
@@ -135,7 +137,9 @@ class OverSocket(Rig):
         """The board's own end waits for the server's answer, so it does so aside."""
         boards: list[RemoteBoard] = []
         store = FileStore(self._record, _complain)
-        thread = threading.Thread(target=lambda: boards.append(RemoteBoard(self._path, "s1", self._bus, store)))
+        thread = threading.Thread(
+            target=lambda: boards.append(RemoteBoard(self._path, "s1", self._bus, store, MemoryStore(), SILENT))
+        )
         thread.start()
         while thread.is_alive():
             self.settle()

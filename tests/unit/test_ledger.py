@@ -31,7 +31,7 @@ from firmware.sharing.ledger import METER_TOLERANCE_DA, Ledger, Row
 from firmware.sharing.members import Member
 from firmware.station import Station
 from firmware.timing import CONTACTOR_S, Timing
-from hal.api import BusPort, Inputs, PilotReading, Store
+from hal.api import BusPort, Indicator, Inputs, Journal, PilotReading, Store
 from hal.simulated.circuit import duty_to_amps
 
 TIMING = Timing(release_s=12.855)  # the shortest that is not refused
@@ -48,6 +48,9 @@ class WorstCar:
 
     bus: BusPort
     store: Store
+    session_store: Store
+    indicator: Indicator
+    journal: Journal
 
     def __init__(self) -> None:
         self.now = 0.0
@@ -58,7 +61,9 @@ class WorstCar:
         self.letter = "A"
         self.part = 1.0
         """Part of what it may draw that its meter shows."""
-        self.pilot = self.contactor = self.meter = self
+        self.testing = False
+        """Its ground-fault sensor is being tested, and trips at once."""
+        self.pilot = self.contactor = self.meter = self.ground_fault = self.thermometer = self
 
     def possible_da(self) -> int:
         """The most it may draw now."""
@@ -76,12 +81,13 @@ class WorstCar:
     def inputs(self) -> Inputs:
         volts = {"A": 12.0, "B": 9.0, "C": 6.0}[self.letter]
         pwm = self.offers[-1][1] > 0
-        return Inputs(0, PilotReading(volts, -12.0 if pwm else volts), self.live)
+        return Inputs(0, PilotReading(volts, -12.0 if pwm else volts), self.live, self.testing)
 
     def let_go(self) -> None:
         """The dead-man acts."""
         self.steady()
         self.open()
+        self.testing = False
 
     def _offer(self, amps_da: int) -> None:
         self.offers = [*self.offers[-30:], (self.now, amps_da)]
@@ -106,6 +112,15 @@ class WorstCar:
 
     def current_a(self) -> float:
         return self.possible_da() / 10 * self.part
+
+    def voltage_v(self) -> float:
+        return 240.0
+
+    def test(self, on: bool) -> None:
+        self.testing = on
+
+    def celsius(self) -> float:
+        return 25.0
 
 
 class Process:

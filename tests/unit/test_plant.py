@@ -9,13 +9,15 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from hal.api import Board, Inputs, PilotReading
-from hal.simulated.board import MemoryStore, PlantBoard
+from hal.simulated.board import MemoryStore, PlantBoard, PlantJournal
 from hal.simulated.circuit import C_OHM, duty_to_amps
 from hal.simulated.plant import CONTACTOR_S, FAULT_KINDS, Plant, Snapshot
 from hal.simulated.vehicle import VehicleSpec
 
 CAR = VehicleSpec("car")
 WORST = VehicleSpec("worst", ramp_a_per_s=0.0)
+
+SILENT = PlantJournal("test", lambda event, fields: None)
 
 
 class Recorder:
@@ -285,7 +287,7 @@ def test_each_fault_shows_and_clears(kind: str) -> None:
 
     def view(plant: Plant, now: float) -> list[object]:
         plant.step(now)
-        return [plant.inputs, plant.letter, str(plant.meter_a), plant.current_a]
+        return [plant.inputs, plant.letter, str(plant.meter_a), plant.current_a, str(plant.celsius)]
 
     for moved in (healthy, plant):
         if kind == "contactor_open":
@@ -297,6 +299,8 @@ def test_each_fault_shows_and_clears(kind: str) -> None:
             moved.contactor_open(101.0)
         if kind == "contactor_open":
             moved.contactor_close(101.0)
+        if kind == "ground_fault_self_test":
+            moved.ground_fault_test(True, 101.0)
     assert view(plant, 110.0) != view(healthy, 110.0)
     plant.clear(kind, 110.0)
     assert view(plant, 130.0) == view(healthy, 130.0)
@@ -386,7 +390,7 @@ class Wire:
 def test_board_drives_the_plant_at_the_clocks_time() -> None:
     recorder = Recorder(Plant(11))
     plant, wire, store = recorder.plant, Wire(), MemoryStore()
-    board: Board = PlantBoard(plant, lambda: recorder.now, wire, store)
+    board: Board = PlantBoard(plant, lambda: recorder.now, wire, store, MemoryStore(), SILENT)
     plant.hold(0.0)
     plant.plug(WORST, 0.0)
     board.pilot.pwm(40.0)

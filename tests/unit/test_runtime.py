@@ -15,10 +15,12 @@ import pytest
 from firmware.runtime import REFRESH_S, Runtime, Signals
 from hal.api import BoardGone, Inputs
 from hal.serial.port import SerialPort
-from hal.simulated.board import MemoryStore
+from hal.simulated.board import MemoryStore, PlantJournal
 from hal.simulated.plant import Plant
 from hal.simulated.remote import RemoteBoard
 from hal.simulated.server import PlantServer, listen
+
+SILENT = PlantJournal("test", lambda event, fields: None)
 
 
 class Recorder:
@@ -83,7 +85,8 @@ class Desk:
     def attach(self, path: Path) -> RemoteBoard:
         boards: list[RemoteBoard] = []
         thread = threading.Thread(
-            target=lambda: boards.append(RemoteBoard(path, "s1", self.bus, MemoryStore())), daemon=True
+            target=lambda: boards.append(RemoteBoard(path, "s1", self.bus, MemoryStore(), MemoryStore(), SILENT)),
+            daemon=True,
         )
         thread.start()
         while thread.is_alive():

@@ -13,7 +13,7 @@ from firmware.states import STATES, TRANSITIONS, diagram
 from firmware.station import Station
 from firmware.timing import Timing
 from hal.api import BusPort, Inputs, PilotReading
-from hal.simulated.board import MemoryStore, PlantBoard
+from hal.simulated.board import MemoryStore, PlantBoard, PlantJournal
 from hal.simulated.circuit import B_OHM, C_OHM, D_OHM, OUT_OF_RANGE_V, Drive, plateaus
 from hal.simulated.plant import Plant, Snapshot
 from hal.simulated.vehicle import VehicleSpec
@@ -26,6 +26,8 @@ REFUSER = VehicleSpec("refuser", start_delay_s=0.0, ramp_a_per_s=0.0, obeys=Fals
 _OHM = {"A": None, "B": B_OHM, "C": C_OHM, "D": D_OHM}
 _EDGE_S = 1e-6
 """Virtual clocks are exact up to the rounding of floats."""
+
+SILENT = PlantJournal("test", lambda event, fields: None)
 
 
 class _NoBus(BusPort):
@@ -51,7 +53,7 @@ class Evse:
         self._poll_at = 0.0
         self.stalled = False
         self._hand: Callable[[], PilotReading] | None = None
-        board = PlantBoard(self.plant, lambda: self.now, _NoBus(), MemoryStore())
+        board = PlantBoard(self.plant, lambda: self.now, _NoBus(), MemoryStore(), MemoryStore(), SILENT)
         self.station = Station(board, TIMING, 480)
         self.station.start(self.plant.inputs, self.now)
         if ready:
@@ -170,7 +172,7 @@ class Evse:
 
     @property
     def fault(self) -> str:
-        return self.station.fault
+        return self.station.faults.worst
 
     def first(self, seen: Callable[[Snapshot], bool], since: float = 0.0) -> float:
         """When the plant was first seen so."""
@@ -213,7 +215,7 @@ def test_contactor_closes_only_after_500_ms_of_stable_c() -> None:
     evse.run(0.25 + _EDGE_S)
     assert evse.station.state == "C2"
     evse.run(0.5 - 2 * _EDGE_S)
-    assert not evse.station._commanded
+    assert not evse.station._contactor.commanded
     evse.run(0.031 + 2 * _EDGE_S)
     assert evse.closed
 
@@ -616,11 +618,10 @@ def test_contactor_that_falls_open_by_itself_asks_for_its_lease_again() -> None:
     evse = Evse()
     evse.charge_by_hand()
     evse.run(10)
-    evse.plant._closing = False  # its coil loses its supply for a moment
-    evse.plant._travel(evse.now)
-    evse.plant._plan()
+    evse.plant.inject("contactor_open", evse.now)  # its coil loses its supply for a moment
     evse.run(0.05)
     assert not evse.closed
+    evse.plant.clear("contactor_open", evse.now)
     assert evse.station.holder.amps_da == 0
     assert evse.until(lambda: evse.closed) >= 4.9
 

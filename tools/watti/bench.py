@@ -1,7 +1,7 @@
 """`watti bench`: a line, a plant and a firmware process for each station, in real time.
 
 This process is the physical world: the line and the plants. Stations are processes of their own, so that one
-can be killed or stopped without taking its outputs along.
+can be killed or stopped without taking its outputs along. So is the live screen, which must not hold up the line.
 """
 
 import random
@@ -23,6 +23,7 @@ from hal.simulated.plant import Plant
 from hal.simulated.ptys import PtyLine
 from hal.simulated.server import PlantServer, listen
 from watti.names import held
+from watti.page_process import PageProcess, can_show
 from watti.screen import Row, Screen, row, table
 from watti.where import bench_dir
 
@@ -45,9 +46,11 @@ def run(args: Namespace) -> int:
         server = PlantServer(listener, _plants(names, args.switches), time.monotonic(), _bus_port(line, names))
         stack.callback((folder / "bench.sock").unlink, missing_ok=True)
         stack.callback(server.close)
-        bench = Bench(folder, line, server, signals, None if args.headless or not sys.stdout.isatty() else Screen())
+        bench = Bench(folder, line, server, signals)
         stack.callback(bench.close)
         bench.start(names, args)
+        if not args.headless and sys.stdout.isatty():
+            bench.show()
         return bench.run(inf if args.duration is None else time.monotonic() + args.duration)
 
 
@@ -70,20 +73,21 @@ def _clear(folder: Path, names: Sequence[str]) -> None:
         (folder / part).mkdir(exist_ok=True)
     for name in names:
         with held(folder, name):
-            (folder / "state" / f"{name}.json").unlink(missing_ok=True)
+            for kept in (f"{name}.json", f"{name}.session.json"):
+                (folder / "state" / kept).unlink(missing_ok=True)
 
 
 class Bench:
     """What runs, and what is said about it."""
 
-    def __init__(
-        self, folder: Path, line: PtyLine, server: PlantServer, signals: Signals, screen: Screen | None
-    ) -> None:
+    def __init__(self, folder: Path, line: PtyLine, server: PlantServer, signals: Signals) -> None:
         self._folder = folder
         self._line = line
         self._server = server
         self._signals = signals
-        self._screen = screen
+        self._page: PageProcess | None = None
+        self._screen: Screen | None = None
+        """The plain table, where there is no live screen."""
         self._processes: dict[str, subprocess.Popen[bytes]] = {}
         self._ended: dict[str, str] = {}
         """By station: how its process has ended, in a sentence."""
@@ -100,8 +104,15 @@ class Bench:
         print(f"  free port: {self._line.paths[-1]}; logs: {self._folder / 'log'}")
         print("look and act from another terminal: watti status, watti plug s2, watti switch s1 6", flush=True)
 
+    def show(self) -> None:
+        """Show the stations on this terminal, live where that is possible, else as a table."""
+        if can_show():
+            self._page = PageProcess(self._folder)
+        else:
+            self._screen = Screen()
+
     def run(self, until: float) -> int:
-        """Until the time is up or a signal asks for the end."""
+        """Until the time is up, a signal asks for the end, or the user quits the screen; the exit code."""
         while True:
             self._turn(until)
             now = time.monotonic()
@@ -111,14 +122,17 @@ class Bench:
             asked = [number for number in numbers if number != SIGCHLD]
             if asked:
                 return _INTERRUPTED if asked[0] == SIGINT else 0
-            if now >= until:
-                return 0
+            code = self._page_ended()
+            if code is not None or now >= until:
+                return code or 0
             if now >= self._draw_at:
                 self._draw_at = now + DRAW_S
                 self._show(now)
 
     def close(self) -> None:
-        """End all stations: politely first, and also those that have been stopped."""
+        """End the screen, then all stations: politely first, and also those that have been stopped."""
+        if self._page is not None:
+            self._page.close()
         for process in self._processes.values():
             if process.poll() is None:
                 process.terminate()
@@ -156,10 +170,18 @@ class Bench:
         for name, process in self._processes.items():
             code = process.poll()
             if code is not None and name not in self._ended:
-                how = f"exit {code}" if code >= 0 else SignalNames(-code).name
                 config = self._folder / "stations" / f"{name}.toml"
-                self._ended[name] = f"process ended ({how}); again: watti run {config} --dir {self._folder}"
+                self._ended[name] = f"process ended ({_how(code)}); again: watti run {config} --dir {self._folder}"
                 self._event(name, self._ended[name])
+
+    def _page_ended(self) -> int | None:
+        """The exit code of the bench when the user has quit the live screen. One that failed is replaced."""
+        code = None if self._page is None else self._page.ended()
+        if self._page is None or code in (None, 0, _INTERRUPTED):
+            return code
+        print(f"the live screen has ended ({_how(code)}), see {self._page.log}; the bench goes on", flush=True)
+        self._page, self._screen = None, Screen()
+        return None
 
     # Time
 
@@ -195,7 +217,7 @@ class Bench:
                 self._event(name, self._words(key, entry[key]))
 
     def _event(self, name: str, what: str) -> None:
-        if self._screen is None:
+        if self._screen is None and self._page is None:
             print(f"{time.monotonic() - self._began:8.1f} s  {name}: {what}", flush=True)
 
     @staticmethod
@@ -203,3 +225,8 @@ class Bench:
         if key == "alive":
             return "up" if value else "does not answer"
         return f"{key} {value or 'gone'}"
+
+
+def _how(code: int) -> str:
+    """How a process has ended, by its return code."""
+    return f"exit {code}" if code >= 0 else SignalNames(-code).name

@@ -19,6 +19,7 @@ from firmware.runtime import Runtime, Signals
 from firmware.sharing.primary import Primary
 from firmware.timing import Timing, TimingError
 from hal.api import BoardGone
+from hal.journal import FileJournal
 from hal.serial.port import SerialPort
 from hal.simulated.remote import RemoteBoard, ask
 from hal.simulated.server import listen
@@ -50,8 +51,11 @@ def run(args: Namespace) -> int:
         path = stack.enter_context(_plant(folder, name, args.switch, config.model))
         bus = SerialPort(Path(port), config.baud, time.monotonic)
         stack.callback(bus.close)
+        journal = FileJournal(folder / "log", name)
+        stack.callback(journal.close)
         store = FileStore(folder / "state" / f"{name}.json", _say)
-        board = RemoteBoard(path, name, bus, store)
+        session_store = FileStore(folder / "state" / f"{name}.session.json", _say, journal.submit)
+        board = RemoteBoard(path, name, bus, store, session_store, journal)
         stack.callback(board.close)
         return _live(name, setup, board, signals)
 
@@ -94,12 +98,13 @@ class Publisher:
         self._seen: object = None
         self._told: Mapping[str, Any] = {}
         self._health_at = 0.0
-        self._problem = ""
+        self._problem = self._log_problem = ""
 
     def publish(self, now: float) -> None:
         view = self._app.view()
-        if view != self._seen or now >= self._health_at:
-            self._seen = view
+        codes = self._app.station.faults.codes
+        if (view, codes) != self._seen or now >= self._health_at:
+            self._seen = view, codes
             self._health_at = now + HEALTH_S
             said = described(self._app)
             if said != self._told:
@@ -109,6 +114,9 @@ class Publisher:
         if self._board.bus.problem != self._problem:
             self._problem = self._board.bus.problem
             _say(f"{self._name}: {self._problem or 'the serial port works again'}")
+        if self._board.journal.problem != self._log_problem:
+            self._log_problem = self._board.journal.problem
+            _say(f"{self._name}: {self._log_problem or 'the event log is written again'}")
 
     def _tell(self, said: Mapping[str, Any]) -> None:
         keys = ("role", "fault", "why")
@@ -147,7 +155,10 @@ def described(app: App) -> dict[str, Any]:
         "limit_a": view.limit_da / 10,
         "reason": view.reason.word,
         "fault": view.fault,
+        "faults": list(app.station.faults.codes),
         "why": app.why,
+        "energy_kwh": app.diary.total_kwh,
+        "session": app.diary.session,
         "bus": bus,
     }
 

@@ -1,0 +1,56 @@
+"""The contactor: what it was told, what its feedback says, and what a difference means."""
+
+from math import inf
+
+from hal.api import Contactor
+
+FEEDBACK_CLOSE_S = 0.5  # a contactor that has not closed by then has failed (I)
+FEEDBACK_OPEN_S = 1.0  # output still live > 1 s after opening: stuck (S)
+
+
+class ContactorWatch:
+    """Drives the contactor and judges its feedback."""
+
+    __slots__ = ("_changed_at", "_contactor", "_was_closed", "closed", "commanded")
+
+    def __init__(self, contactor: Contactor) -> None:
+        self._contactor = contactor
+        self.commanded = False
+        """It was told to close."""
+        self.closed = False
+        """Feedback: the output is live."""
+        self._changed_at = -inf
+        self._was_closed = False
+        """It has been seen closed since it was told to."""
+
+    def close(self, now: float) -> None:
+        self.commanded, self._changed_at, self._was_closed = True, now, False
+        self._contactor.close()
+
+    def open(self, now: float) -> None:
+        """Also where it should be open: the word is said again."""
+        self.commanded, self._changed_at = False, now
+        self._contactor.open()
+
+    def on_feedback(self, closed: bool) -> None:
+        self.closed = closed
+        self._was_closed |= closed
+
+    @property
+    def judged_at(self) -> float:
+        """When its feedback is to be as it was told, if it is not yet; inf = it is."""
+        if self.closed == self.commanded:
+            return inf
+        return self._changed_at + (FEEDBACK_CLOSE_S if self.commanded else FEEDBACK_OPEN_S)
+
+    def fell(self) -> bool:
+        """It had closed, and fell open by itself."""
+        return self.commanded and self._was_closed and not self.closed
+
+    def failed(self, now: float) -> bool:
+        """It was told to close and has not."""
+        return self.commanded and now >= self.judged_at
+
+    def stuck(self, now: float) -> bool:
+        """It was told to open and has not."""
+        return not self.commanded and now >= self.judged_at
