@@ -154,7 +154,16 @@ class App:
         if (self._board.journal.problem != "") is not ("log" in station.faults.codes):
             (station.end_fault if "log" in station.faults.codes else station.set_fault)("log", now)
         whom = None if role is None else role.whom
-        seen = (station.state, station.closed, station.offered_da, station.faults.codes, self.reason, self._switch, whom)
+        seen = (
+            station.state,
+            station.connected,
+            station.closed,
+            station.offered_da,
+            station.faults.codes,
+            self.reason,
+            self._switch,
+            whom,
+        )
         if seen != self._seen:
             self._seen = seen
             self._show()
@@ -172,8 +181,7 @@ class App:
     def _as_seen(self) -> Seen:
         station, role = self.station, self.role
         return Seen(
-            {"E": None, "F": None}.get(station.state[0], station.state[0] != "A"),
-            station.state[0] in "CD",
+            station.connected,
             station.closed,
             station.offered_da,
             self.reason,

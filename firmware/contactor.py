@@ -11,7 +11,7 @@ FEEDBACK_OPEN_S = 1.0  # output still live > 1 s after opening: stuck (S)
 class ContactorWatch:
     """Drives the contactor and judges its feedback."""
 
-    __slots__ = ("_changed_at", "_contactor", "_was_closed", "closed", "commanded")
+    __slots__ = ("_changed_at", "_contactor", "_live_since", "_was_closed", "closed", "commanded")
 
     def __init__(self, contactor: Contactor) -> None:
         self._contactor = contactor
@@ -19,7 +19,7 @@ class ContactorWatch:
         """It was told to close."""
         self.closed = False
         """Feedback: the output is live."""
-        self._changed_at = -inf
+        self._changed_at = self._live_since = -inf
         self._was_closed = False
         """It has been seen closed since it was told to."""
 
@@ -32,7 +32,9 @@ class ContactorWatch:
         self.commanded, self._changed_at = False, now
         self._contactor.open()
 
-    def on_feedback(self, closed: bool) -> None:
+    def on_feedback(self, closed: bool, now: float) -> None:
+        if closed and not self.closed:
+            self._live_since = now
         self.closed = closed
         self._was_closed |= closed
 
@@ -41,7 +43,9 @@ class ContactorWatch:
         """When its feedback is to be as it was told, if it is not yet; inf = it is."""
         if self.closed == self.commanded:
             return inf
-        return self._changed_at + (FEEDBACK_CLOSE_S if self.commanded else FEEDBACK_OPEN_S)
+        if self.commanded:
+            return self._changed_at + FEEDBACK_CLOSE_S
+        return max(self._changed_at, self._live_since) + FEEDBACK_OPEN_S
 
     def fell(self) -> bool:
         """It had closed, and fell open by itself."""

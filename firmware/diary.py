@@ -1,13 +1,13 @@
 """What a station writes down: its event log, the charging session under way, and the energy it has delivered.
 
-The diary is shown how the station stands after every step and writes what is new. Session and energy are saved at
-each tenth of a kWh, so that a killed process or a power cut loses less than that; what people see of the energy is
-rounded down to it, so that it never runs backwards.
+The diary is shown how the station stands after every step and writes what is new. What people see of the energy is
+rounded down to tenths of a kWh, and saved before it is shown: it never runs backwards, and a killed process or a power
+cut loses less than a tenth.
 """
 
 import json
 from collections.abc import Mapping
-from math import inf
+from math import inf, isfinite
 from typing import Any, NamedTuple
 
 from firmware.bus.messages import Reason
@@ -15,9 +15,10 @@ from firmware.energy import Energy
 from firmware.protection import BY_CODE
 from hal.api import Journal, Store
 
-SAVE_WH = 100.0
+_STEP_WH = 100.0
 _LOOK_S = 1.0  # after a start: by then the pilot has said whether the vehicle of before is still there
 _NOT_WAITING = (Reason.IDLE, Reason.ONLINE, Reason.TEMPERATURE, Reason.FAULT)
+_NUMBERS = ("energy_wh", "charging_s", "waiting_s", "peak_a")
 
 
 class Seen(NamedTuple):
@@ -25,8 +26,6 @@ class Seen(NamedTuple):
 
     connected: bool | None
     """Whether a vehicle is there; None where the pilot can't tell (E, F)."""
-    asks: bool
-    """The vehicle shows C or D."""
     closed: bool
     offered_da: int
     reason: Reason
@@ -37,27 +36,34 @@ class Seen(NamedTuple):
     group: Mapping[str, object]
     """With whom it shares: the fields of the `group` event."""
 
+    @property
+    def waits(self) -> bool:
+        return bool(self.connected) and not self.closed and self.reason not in _NOT_WAITING
+
 
 class _Session:
-    """One vehicle, from plug-in to unplug. Seconds and watt-hours are those of the part before `since`."""
+    """One vehicle, from plug-in to unplug, as a record; its energy is what `energy` has counted since."""
 
-    def __init__(self, record: Mapping[str, Any], energy_wh: float, now: float) -> None:
+    def __init__(self, record: Mapping[str, Any], energy: Energy) -> None:
         self.name = str(record["session"])
-        self.began = record["began"]
-        self.charging_s = float(record.get("charging_s", 0.0))
-        self.waiting_s = float(record.get("waiting_s", 0.0))
-        self._wh = float(record.get("energy_wh", 0.0)) - energy_wh
-        self.peak_a = float(record.get("peak_a", 0.0))
-        self.since = now
+        self._began = record["began"]
+        self._energy = energy
+        self._before_wh, self.charging_s, self.waiting_s, self._peak_a = (float(record[key]) for key in _NUMBERS)
+        self._before_wh -= energy.wh
+        energy.peak_a = 0.0
 
-    def record(self, energy: Energy) -> dict[str, Any]:
+    @property
+    def wh(self) -> float:
+        return self._before_wh + self._energy.wh
+
+    def record(self) -> dict[str, Any]:
         return {
             "session": self.name,
-            "began": self.began,
-            "energy_wh": int(self._wh + energy.wh),
+            "began": self._began,
+            "energy_wh": int(self.wh),
             "charging_s": round(self.charging_s, 1),
             "waiting_s": round(self.waiting_s, 1),
-            "peak_a": round(max(self.peak_a, energy.peak_a), 1),
+            "peak_a": round(max(self._peak_a, self._energy.peak_a), 1),
         }
 
 
@@ -69,41 +75,40 @@ class Diary:
         self._store = store
         self._energy = energy
         self._seen: Seen | None = None
-        self._session: _Session | None = None
+        self._since = now
+        """Until when the session's times are counted."""
+        self._charges = False
+        """A `start` was written, and no `stop` yet."""
         self._fault_since: dict[str, float] = {}
-        self.look_at = inf
+        self._total_wh, self._session = self._load()
+        self._save_at_wh = 0.0
+        """What the energy counts when another tenth of a kWh is to be shown."""
+        self.look_at = inf if self._session is None else now + _LOOK_S
         """When the session of before is given up if its vehicle has not shown; inf = there is none."""
-        kept = self._load()
-        self._total_wh = float(kept.get("total_wh", 0.0))
-        self._saved_wh = 0.0
-        if kept.get("session"):
-            self._session = _Session(kept["session"], 0.0, now)
-            self.look_at = now + _LOOK_S
 
-    def _load(self) -> Mapping[str, Any]:
-        """What was saved; nothing of a record that is broken."""
+    def _load(self) -> tuple[float, _Session | None]:
+        """The energy (Wh) and the session that were saved; none of a record that is broken."""
         try:
-            kept = json.loads(self._store.load() or b"{}")
-            float(kept.get("total_wh", 0.0))
-            if kept.get("session"):
-                _Session(kept["session"], 0.0, 0.0)
-        except (ValueError, TypeError, KeyError, AttributeError):
-            return {}
-        return dict(kept)
+            kept = json.loads(self._store.load() or b'{"total_wh": 0.0, "session": null}')
+            numbers = [kept["total_wh"], *(kept["session"][key] for key in _NUMBERS if kept["session"])]
+            if all(isfinite(number) and number >= 0 for number in numbers):
+                session = _Session(kept["session"], self._energy) if kept["session"] else None
+                return float(kept["total_wh"]), session
+        except (ValueError, TypeError, KeyError, OverflowError, RecursionError):
+            pass
+        return 0.0, None
 
     # What people see
 
     @property
     def total_kwh(self) -> float:
         """Delivered by this station in its life, rounded down to 0.1 kWh."""
-        return int((self._total_wh + self._energy.wh) / SAVE_WH) / 10
+        return _tenths(self._total_wh + self._energy.wh)
 
     @property
     def session(self) -> Mapping[str, object] | None:
         """The session under way: its id and energy so far (kWh)."""
-        if self._session is None:
-            return None
-        return {"id": self._session.name, "energy_kwh": int(self._session.record(self._energy)["energy_wh"] / 100) / 10}
+        return None if self._session is None else {"id": self._session.name, "energy_kwh": _tenths(self._session.wh)}
 
     # What happens
 
@@ -115,13 +120,13 @@ class Diary:
         """Give up a session whose vehicle has gone while nobody looked, and keep the energy."""
         if now >= self.look_at:
             self.look_at = inf
-            if self._session is not None:
-                self._end("while off", now)
-        if self._energy.wh >= self._saved_wh + SAVE_WH:
-            self._save()
+            self._end("while off", now)
+        if self._energy.wh >= self._save_at_wh:
+            self._save(now)
 
     def see(self, seen: Seen, now: float) -> None:
         """The station may have changed."""
+        self._count_time(now)
         before = self._seen
         if seen.connected is None:
             seen = seen._replace(connected=before is not None and before.connected)
@@ -137,24 +142,6 @@ class Diary:
         if self._session is not None and self.look_at == inf and not (seen.connected or seen.closed):
             self._end("unplug", now)
 
-    def _see_charging(self, before: Seen | None, seen: Seen, now: float) -> None:
-        if self._session is not None and before is not None:
-            spent = now - self._session.since
-            self._session.since = now
-            self._session.charging_s += spent if before.closed else 0.0
-            self._session.waiting_s += spent if _waits(before) else 0.0
-        was_closed = before is not None and before.closed
-        if seen.closed and not was_closed:
-            self.write("start", now, session=self._name, offered_a=seen.offered_da / 10)
-        if seen.connected and (before is None or (before.offered_da, before.reason) != (seen.offered_da, seen.reason)):
-            word, limit_a = seen.reason.word, seen.limit_da / 10
-            self.write("offer", now, offered_a=seen.offered_da / 10, reason=word, limit_a=limit_a)
-        if before is not None and before.connected and not seen.connected:
-            self.write("unplug", now, session=self._name)
-        if was_closed and not seen.closed:
-            self.write("stop", now, session=self._name, why=_why_stopped(seen))
-            self._save()
-
     def _see_faults(self, codes: tuple[str, ...], now: float) -> None:
         for code in [code for code in self._fault_since if code not in codes]:
             self.write("clear", now, fault=code, after_s=round(now - self._fault_since.pop(code), 1))
@@ -164,44 +151,64 @@ class Diary:
                 fault = BY_CODE[code]
                 self.write("fault", now, fault=code, lamp=fault.light.words, sentence=fault.sentence)
 
-    # Sessions
+    def _see_charging(self, before: Seen | None, seen: Seen, now: float) -> None:
+        name = None if self._session is None else self._session.name
+        if before is not None and seen.closed and not before.closed:
+            self._charges = True
+            self.write("start", now, session=name, offered_a=seen.offered_da / 10)
+        if seen.connected and (before is None or (before.offered_da, before.reason) != (seen.offered_da, seen.reason)):
+            word, limit_a = seen.reason.word, seen.limit_da / 10
+            self.write("offer", now, offered_a=seen.offered_da / 10, reason=word, limit_a=limit_a)
+        if before is not None and before.connected and not seen.connected:
+            self.write("unplug", now, session=name)
+        if self._charges and not seen.closed:
+            self._charges = False
+            self.write("stop", now, session=name, why=_why_stopped(seen))
+            self._save(now)
 
-    @property
-    def _name(self) -> str | None:
-        return None if self._session is None else self._session.name
+    # The session
 
     def _begin(self, now: float) -> None:
-        if self._session is not None:
-            self.look_at, self._session.since = inf, now
-            self.write("resume", now, session=self._name)
+        if self._session is not None and self.look_at < inf:
+            self.look_at = inf
+            self.write("resume", now, session=self._session.name)
             return
+        if self._session is not None:  # another vehicle before the contactor of the last one was open
+            self._end("unplug", now)
         began = self._journal.stamp(now)
         name = f"{began['boot']}-{int(now * 1000):x}"
-        self._session = _Session({"session": name, "began": began}, self._energy.wh, now)
-        self._energy.peak_a = 0.0
+        self._session = _Session({"session": name, "began": began, **dict.fromkeys(_NUMBERS, 0.0)}, self._energy)
         self.write("plug_in", now, session=name)
-        self._save()
+        self._save(now)
 
     def _end(self, how: str, now: float) -> None:
-        assert self._session is not None
-        self.write("session", now, **self._session.record(self._energy), ended=how)
+        self._count_time(now)
+        if self._session is not None:
+            self.write("session", now, **self._session.record(), ended=how)
         self._session = None
-        self._save()
+        self._save(now)
 
-    def _save(self) -> None:
-        self._saved_wh = self._energy.wh
-        session = None if self._session is None else self._session.record(self._energy)
-        kept = {"total_wh": round(self._total_wh + self._energy.wh, 3), "session": session}
-        self._store.save(json.dumps(kept).encode())
+    def _count_time(self, now: float) -> None:
+        spent, self._since = now - self._since, now
+        if self._session is not None and self._seen is not None:
+            self._session.charging_s += spent if self._seen.closed else 0.0
+            self._session.waiting_s += spent if self._seen.waits else 0.0
+
+    def _save(self, now: float) -> None:
+        self._count_time(now)
+        total_wh = self._total_wh + self._energy.wh
+        counters = [total_wh] if self._session is None else [total_wh, self._session.wh]
+        self._save_at_wh = self._energy.wh + min(_STEP_WH - wh % _STEP_WH for wh in counters)
+        session = None if self._session is None else self._session.record() | {"energy_wh": self._session.wh}
+        self._store.save(json.dumps({"total_wh": total_wh, "session": session}).encode())
 
 
-def _waits(seen: Seen) -> bool:
-    return bool(seen.connected) and not seen.closed and seen.reason not in _NOT_WAITING
+def _tenths(wh: float) -> float:
+    """In kWh, rounded down."""
+    return int(wh / _STEP_WH) / 10
 
 
 def _why_stopped(seen: Seen) -> str:
     if not seen.connected:
         return "unplug"
-    if seen.reason is Reason.FAULT:
-        return "fault"
-    return seen.reason.word if seen.asks else "vehicle"
+    return "vehicle" if seen.reason is Reason.IDLE else seen.reason.word

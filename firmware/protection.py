@@ -18,8 +18,10 @@ class Severity(Enum):
     """The station goes on, within what the sentence says."""
     GROUP = "group"
     """The station is sound but may offer nothing; the pilot is steady (x1)."""
+    PAUSE = "pause"
+    """Pilot steady (x1); the contactor opens when the vehicle has stopped, after 6 s under load."""
     STOP = "stop"
-    """Contactor open, pilot steady (x1), so that the vehicle stays visible."""
+    """Contactor open at once, pilot steady (x1), so that the vehicle stays visible."""
     DISABLED = "disabled"
     """Contactor open, pilot at -12 V (F): not usable."""
 
@@ -81,7 +83,7 @@ FAULTS = (
     Fault(
         3,
         "switch_unreadable",
-        Severity.STOP,
+        Severity.PAUSE,
         Clears.CAUSE,
         (1, 2),
         "The rotary switch stands between two positions.",
@@ -137,7 +139,7 @@ FAULTS = (
     Fault(
         18,
         "over_temperature",
-        Severity.STOP,
+        Severity.PAUSE,
         Clears.CAUSE,
         (5, 1),
         "The station is too hot: it goes on when it has cooled down to 62 C.",
@@ -153,7 +155,7 @@ FAULTS = (
     Fault(
         9,
         "meter",
-        Severity.STOP,
+        Severity.PAUSE,
         Clears.PAUSE,
         (5, 2),
         "The meter does not answer.",
@@ -161,7 +163,7 @@ FAULTS = (
     Fault(
         19,
         "meter_implausible",
-        Severity.STOP,
+        Severity.PAUSE,
         Clears.PAUSE,
         (5, 3),
         "The meter shows a current that can't be.",
@@ -250,7 +252,7 @@ NUMBER = {fault.code: fault.number for fault in FAULTS}
 class Faults:
     """The faults that a station has now."""
 
-    __slots__ = ("_gone_at", "_locked", "_tries", "blocking", "codes", "disabling", "worst")
+    __slots__ = ("_gone_at", "_locked", "_tries", "blocking", "codes", "disabling", "urgent", "worst")
 
     def __init__(self) -> None:
         self._gone_at: dict[str, float] = {}
@@ -269,15 +271,17 @@ class Faults:
         effects = {BY_CODE[code].severity for code in self.codes}
         self.disabling = Severity.DISABLED in effects
         """Whether one makes the station unusable."""
-        self.blocking = self.disabling or Severity.STOP in effects
-        """Whether one keeps the contactor open."""
+        self.urgent = self.disabling or Severity.STOP in effects
+        """Whether one opens the contactor at once."""
+        self.blocking = self.urgent or Severity.PAUSE in effects
+        """Whether one keeps the station from charging."""
 
     def begin(self, code: str, final: bool = False) -> bool:
         """The cause is there. `final`: it is not to be tried again with this vehicle. Whether that is new."""
         gone_at = self._gone_at.get(code)
         if gone_at is None:
             self._tries[code] = self._tries.get(code, 0) + 1
-        if final or self._tries[code] > RECLOSE_TRIES:
+        if final or self._tries.get(code, 0) > RECLOSE_TRIES:
             self._locked.add(code)
         self._gone_at[code] = inf
         self._judge()

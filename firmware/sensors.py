@@ -35,7 +35,7 @@ class Sensors:
         self._temperature = Temperature()
         self._sample_at = 0.0
         self.ground = GroundWatch(board.ground_fault, faults)
-        self.current = CurrentWatch(board.meter)
+        self.current = CurrentWatch(board.meter, rating_da / 10)
         self.energy = Energy()
         self.ceiling_da = rating_da
         """What the temperature leaves of the rating."""
@@ -70,7 +70,7 @@ class Sensors:
         """Read the meter, and the thermometer when that is due. Whether a fault or the ceiling has changed."""
         current = self.current
         self.drawn_da = current.read(offered_da, closed, now)
-        if closed or self.drawn_da:
+        if closed or self.energy.flows:
             self.energy.add(current.amps, self._board.meter.voltage_v(), now)
         changed = current.overdrawn and self._faults.begin("overdraw")
         if current.bad or self._faults.worst:

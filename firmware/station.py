@@ -29,7 +29,8 @@ from firmware.wake import Wake
 from hal.api import Board, Inputs
 
 _GRACE_S = 10.0  # a vehicle that just came gets its first pilot with its first grant, if that comes this soon;
-# after that 6 A behind an open contactor: some give up when the pilot is withheld for 20-30 s (S)
+# after that 6 A behind an open contactor
+_FIRST_PILOT_S = 15.0  # and by now, group or not: some give up when the pilot is withheld for 20-30 s (S)
 _READY_S = 3.0  # PWM in C means supply within this (S): a vehicle that must wait longer is told so by steady
 _CLOSING_S = 0.4  # spare for the contactor itself
 
@@ -92,7 +93,7 @@ class Station:
     def on_inputs(self, inputs: Inputs, now: float) -> None:
         """The board senses something new."""
         self._filter.on_reading(inputs.pilot, self.offered_da > 0, now)
-        self._contactor.on_feedback(inputs.contactor_closed)
+        self._contactor.on_feedback(inputs.contactor_closed, now)
         self.sensors.on_inputs(inputs, now)
         self._settle(now)
 
@@ -155,6 +156,11 @@ class Station:
     # Faults
 
     @property
+    def connected(self) -> bool | None:
+        """Whether a vehicle is there; None where the pilot can't tell."""
+        return {"A": False, "B": True, "C": True, "D": True}.get(self._filter.seen)
+
+    @property
     def closed(self) -> bool:
         """Feedback: the output is live."""
         return self._contactor.closed
@@ -197,13 +203,17 @@ class Station:
             (pilot.DIODE, "diode"),
             (pilot.RANGE, "pilot_range"),
         ):
-            present = seen == cause or (cause == pilot.RANGE and seen == pilot.STATION_FAULT and self.state != "F")
+            present = seen == cause
+            if cause == pilot.RANGE:  # in F the station itself pulls it out of every window
+                present = seen in (pilot.RANGE, pilot.STATION_FAULT) and self.state != "F"
             if present:
                 self.faults.begin(code)
             else:
                 self.faults.end(code, now)
         if seen in TRIGGER_OF_LETTER and self.state[0] not in ("F", seen):
             self._take_letter(seen, now)
+        elif seen == "A" == self.state[0]:
+            self._unplugged()  # while F hid it
 
     def _take_letter(self, letter: str, now: float) -> None:
         before = self.state
@@ -259,7 +269,7 @@ class Station:
             self._told_to_wait = False
             return 0 if self._waking(now) else lease
         self._wake.pause()
-        if not self.group_ready or self.closed or self._contactor.commanded:
+        if self.closed or self._contactor.commanded:
             return 0
         return MIN_OFFER_DA if self._may_ask(now) else 0
 
@@ -272,10 +282,13 @@ class Station:
         """Whether a vehicle without a lease gets a pilot: an idle one, and one that waits until it has asked."""
         if not self.wants:
             self._told_to_wait = False
-            return True
+            return self.group_ready
         if self.state[0] in "CD":
             self._told_to_wait |= self._due(self._entered_c + _READY_S, now)
-        return not self._told_to_wait and self._due(max(self._plugged_at, self._ready_at) + _GRACE_S, now)
+        by = self._plugged_at + _FIRST_PILOT_S
+        if self.group_ready:
+            by = min(by, max(self._plugged_at, self._ready_at) + _GRACE_S)
+        return not self._told_to_wait and self._due(by, now)
 
     def _waking(self, now: float) -> bool:
         """A vehicle that does not ask is woken once by a step to steady; then it is taken as idle."""
@@ -316,7 +329,7 @@ class Station:
             self._drive_pilot(now)
 
     def _must_open(self, now: float) -> bool:
-        if self.state[0] not in "CD" or self.faults.blocking:
+        if self.state[0] not in "CD" or self.faults.urgent:
             return True
         if self._contactor.fell():
             return True  # what is held must be asked for again

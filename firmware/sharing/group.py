@@ -9,6 +9,7 @@ from firmware.sharing.members import Member
 from firmware.timing import MIN_OFFER_DA, Timing
 
 MAX_SECONDARIES = 4
+STAGGER_S = 2.0  # vehicles start at least this far apart: after a shortage not all come at once (I)
 _SOON_S = 1.0  # a raise waits this long for more to come free, as a pilot may change only each 5 s
 
 
@@ -29,6 +30,8 @@ class Group:
         """Something has changed that the targets depend on."""
         self._claimants: list[Member] = []
         self._planned_total = 0
+        self._starts_at = -inf
+        """When the next vehicle may start."""
         self._shortage = False
         """Somebody waits for its turn, so targets change with time alone."""
 
@@ -103,7 +106,10 @@ class Group:
 
     def grant(self, member: Member, now: float) -> Grant:
         """The next grant for a member, numbered, with its reason."""
+        before = member.row.granted_da
         amps = self.ledger.commit(member.row, self._within_reach_da(member, now), now)
+        if amps and not before:
+            self._starts_at = now + STAGGER_S
         if not self.giving:
             member.reason = Reason.QUIET_START
         else:
@@ -116,6 +122,8 @@ class Group:
         target, given = member.target_da, member.row.granted_da
         if target <= given:
             return target
+        if not given and now < self._starts_at:
+            return 0
         free = self.ledger.free_da(member.row, now)
         if free < target and (free < MIN_OFFER_DA or self.settles_at(now) <= now + _SOON_S):
             return given
@@ -130,10 +138,11 @@ class Group:
         return soonest
 
     def unmet(self, now: float) -> list[Member]:
-        """Members that can be told something else than they were: cuts first, as they make room."""
+        """Members that can be told something else than they were: cuts first, as they make room, then those who wait
+        longest."""
         found = []
         for member in (self.own, *self.secondaries):
             given = member.row.granted_da
             if given != member.target_da and given != self._within_reach_da(member, now):
                 found.append(member)
-        return sorted(found, key=lambda m: m.target_da > m.row.granted_da)
+        return sorted(found, key=lambda m: (m.target_da > m.row.granted_da, m.turns_at))

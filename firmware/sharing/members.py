@@ -11,7 +11,6 @@ class Member:
     """One life of one station: where it is, what it reported, what it shall get."""
 
     __slots__ = (
-        "_fed_since",
         "_served_s",
         "address",
         "bad",
@@ -25,6 +24,7 @@ class Member:
         "session",
         "status",
         "target_da",
+        "turns_at",
     )
 
     def __init__(self, identity: Identity, row: Row, timing: Timing, now: float) -> None:
@@ -36,7 +36,8 @@ class Member:
         self.status: Status | None = None
         self.target_da = 0
         self.reason = Reason.IDLE
-        self._fed_since = now
+        self.turns_at = now
+        """Since when it is served, or waits."""
         self._served_s = 0.0
         self.polls = self.missed = self.bad = self.late = 0
 
@@ -66,7 +67,7 @@ class Member:
         rating = min(self.status.rating_da, limit_da)
         floor = min(self.demand.floor_da, rating)
         cap = rating if self.demand.cap_da is None else min(rating, self.demand.cap_da)
-        turn = now - self._fed_since
+        turn = now - self.turns_at
         fed_s = turn if self.target_da else 0.0
         wish = min(self.demand.wish_da, rating)
         cap = max(floor, wish, cap)
@@ -76,8 +77,8 @@ class Member:
         """Set what it shall get."""
         if bool(target_da) != bool(self.target_da):
             if self.target_da:
-                self._served_s += now - self._fed_since
-            self._fed_since = now
+                self._served_s += now - self.turns_at
+            self.turns_at = now
         self.target_da = target_da
 
     def why(self, limit_da: int) -> Reason:
@@ -97,4 +98,4 @@ class Member:
     def _restart_turn(self, status: Status, now: float) -> None:
         if not status.flags & CONNECTED:
             self._served_s = 0.0
-            self._fed_since = now
+            self.turns_at = now

@@ -32,6 +32,9 @@ _QUIET_JITTER = 0.5  # hear only collisions, and must drift apart before either 
 _FORMER_LIFE_S = 3.0  # frames of its own serial are its own, still in some buffer
 _SAT_S = 10.0
 _ASK_S = 2.0  # how often a yielded primary asks whether the other has become a secondary
+_STREET_S = (
+    5.0  # a quiet start lasts up to this much longer: after a power return not all of a street start at once (I)
+)
 _QUIET_SEARCH_S = 1.0
 _SEARCH_S = 0.15  # probing may take at least this much of a cycle, also when the polls fill it
 
@@ -75,7 +78,8 @@ class Primary:
         self._enroller = Enroller(identity, self.group, rng.getrandbits(32))
         self._search_until = -inf
         self._began_at = now
-        self._sits_at = now + timing.release_s
+        self._quiet_s = timing.release_s + rng.random() * _STREET_S
+        self._sits_at = now + self._quiet_s
         self._sat_until = -inf
         """Until when a primary that yielded tells the other that it had been giving."""
         self._cycle_at = now + timing.poll_s + _LISTEN_S + rng.random() * _LISTEN_SPREAD_S
@@ -155,7 +159,7 @@ class Primary:
     def on_bus(self, works: bool, now: float) -> None:
         """The port came or went. A primary that can't hear does not know that it is the only one."""
         if self.phase in (Phase.LISTENING, Phase.QUIET):
-            self._sits_at = now + self._timing.release_s if works else inf
+            self._sits_at = now + self._quiet_s if works else inf
 
     def _sit(self, now: float) -> None:
         self.phase = Phase.SITTING

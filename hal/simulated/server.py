@@ -12,6 +12,7 @@ import socket
 import sys
 import time
 from collections.abc import Callable, Collection, Mapping, Sequence
+from dataclasses import fields
 from math import inf, isnan
 from pathlib import Path
 from select import select
@@ -25,6 +26,7 @@ from hal.simulated.vehicle import VehicleSpec
 _MOST_CLIENTS = 100  # stations and people; far below what `select` can wait for
 
 Message = dict[str, Any]
+_CONVERT: Mapping[Any, Callable[[Any], Any]] = {str: str, bool: bool, int: int, float: float}
 _COLOURS = {colour.value: colour for colour in Colour}
 _VERBS: Mapping[Any, Callable[[Plant, float], object]] = {
     "refresh": Plant.refresh,
@@ -39,11 +41,13 @@ _VERBS: Mapping[Any, Callable[[Plant, float], object]] = {
 class _Station:
     """One plant and the process that is its firmware, if there is one."""
 
-    __slots__ = ("channel", "name", "pid", "plant", "told", "view")
+    __slots__ = ("bus_cut", "channel", "name", "pid", "plant", "told", "view")
 
     def __init__(self, name: str, plant: Plant) -> None:
         self.name = name
         self.plant = plant
+        self.bus_cut = False
+        """Its bus port was made to vanish."""
         self.channel: Channel | None = None
         self.pid: int | None = None
         self.view: Message | None = None
@@ -233,6 +237,7 @@ class PlantServer:
                 plant.turn(int(message["position"]), now)
             case "fault" | "clear" as do if message["kind"] == "bus_port":
                 self._bus_port(station.name, do == "clear")
+                station.bus_cut = do == "fault"
             case "fault":
                 plant.inject(str(message["kind"]), now, _celsius(message.get("celsius", HOT_C)))
             case "clear":
@@ -254,7 +259,7 @@ class PlantServer:
             "vehicle": None if vehicle is None else vehicle.name,
             "lamp": plant.light.words,
             "celsius": _number(plant.celsius),
-            "injected": sorted(plant.faults),
+            "injected": sorted(plant.faults | ({"bus_port"} if station.bus_cut else set())),
             "pid": station.pid,
             "alive": station.channel is not None and station.plant.held,
             "firmware": station.view,
@@ -273,13 +278,13 @@ def _celsius(value: object) -> float:
     return float(value)  # type: ignore[arg-type]
 
 
-def _vehicle(fields: Message) -> VehicleSpec:
-    """The vehicle of a request. Raises TypeError or ValueError."""
-    words = {"name": str(fields["name"]), "obeys": bool(fields.get("obeys", True))}
-    numbers = {key: float(value) for key, value in fields.items() if key not in words}
-    if not all(math.isfinite(value) for value in numbers.values()):
+def _vehicle(given: Message) -> VehicleSpec:
+    """The vehicle of a request. Raises KeyError, TypeError or ValueError."""
+    types = {field.name: field.type for field in fields(VehicleSpec)}
+    values = {key: _CONVERT[types[key]](value) for key, value in given.items()}
+    if not all(math.isfinite(value) for value in values.values() if isinstance(value, float)):
         raise ValueError("expected finite numbers")
-    return VehicleSpec(**words, **numbers)  # type: ignore[arg-type]
+    return VehicleSpec(**values)
 
 
 def listen(path: Path) -> socket.socket:
