@@ -5,7 +5,7 @@ from pathlib import Path
 
 import pytest
 
-from firmware import protection, states
+from firmware import lamp, protection, states
 from firmware.bus import registers
 from firmware.bus.messages import Reason
 from firmware.timing import Timing
@@ -16,9 +16,9 @@ DESIGN = (ROOT / "firmware/DESIGN.md").read_text()
 README = (ROOT / "README.md").read_text()
 
 
-@pytest.mark.parametrize("drawn", [states.diagram(), protection.table(), registers.table()])
+@pytest.mark.parametrize("drawn", [states.diagram(), protection.table(), lamp.table(), registers.table()])
 def test_what_is_drawn_from_the_code_is_up_to_date(drawn: str) -> None:
-    assert drawn in DESIGN, "print it anew: python -m firmware.states, .protection or .bus.registers"
+    assert drawn in DESIGN, "print it anew: python -m firmware.states, .protection, .lamp or .bus.registers"
 
 
 def test_every_reason_is_named() -> None:
