@@ -79,10 +79,11 @@ class App:
         self._turn_settles_at = inf
         self._wake = inf
         self._light: Light | None = None
-        self._seen: object = None
+        self._view: View
+        self._facts: object = None
+        """What the view and the diary were last made of."""
         self.diary = Diary(board.journal, board.session_store, self.station.sensors.energy, now)
-        position = _digit(self._switch)
-        self.diary.write("boot", now, version=__version__, serial=names[3], model=setup.model, switch=position)
+        self.diary.write("boot", now, version=__version__, serial=names[3], model=setup.model)
         self.station.start(inputs, now)
         self._take_role(now)
         self._conclude(now)
@@ -153,43 +154,64 @@ class App:
         station, role = self.station, self.role
         if (self._board.journal.problem != "") is not ("log" in station.faults.codes):
             (station.end_fault if "log" in station.faults.codes else station.set_fault)("log", now)
-        whom = None if role is None else role.whom
-        seen = (
+        reason, whom = self._reason(), None if role is None else role.whom
+        facts = (
             station.state,
             station.connected,
             station.closed,
             station.offered_da,
             station.faults.codes,
-            self.reason,
+            reason,
             self._switch,
             whom,
         )
-        if seen != self._seen:
-            self._seen = seen
-            self._show()
-            self.diary.see(self._as_seen(), now)
+        if facts != self._facts:
+            self._facts = facts
+            self._show(reason)
+            self.diary.see(self._seen(), now)
         self.diary.step(now)
         self._plan_wakeup()
 
-    def _show(self) -> None:
+    def _reason(self) -> Reason:
+        """The one limit that binds now."""
         station = self.station
-        lamp = light(station.state, station.closed, self.reason, station.faults.worst)
+        if self.role is None or station.faults.blocking:
+            return Reason.FAULT
+        if station.group_ready and not station.wants:
+            return Reason.IDLE
+        if station.sensors.ceiling_da < min(station.rating_da, station.holder.amps_da + 1):
+            return Reason.TEMPERATURE
+        return self.role.reason
+
+    def _show(self, reason: Reason) -> None:
+        station, role = self.station, self.role
+        self._view = View(
+            role.role if role is not None else "none",
+            self._switch,
+            station.state,
+            station.offered_da,
+            role.limit_da if role is not None else 0,
+            station.closed,
+            reason,
+            station.faults.worst,
+        )
+        lamp = light(station.state, station.closed, reason, station.faults.worst)
         if lamp != self._light:
             self._light = lamp
             self._board.indicator.show(lamp)
 
-    def _as_seen(self) -> Seen:
-        station, role = self.station, self.role
+    def _seen(self) -> Seen:
+        view, station = self._view, self.station
         return Seen(
             station.connected,
-            station.closed,
-            station.offered_da,
-            self.reason,
+            view.closed,
+            view.offered_da,
+            view.reason,
             station.faults.codes,
-            role.role if role is not None else "none",
-            _digit(self._switch),
-            role.limit_da if role is not None else 0,
-            role.group_fields if role is not None else {},
+            view.role,
+            None if view.switch is None else f"{view.switch:X}",
+            view.limit_da,
+            self.role.group_fields if self.role is not None else {},
         )
 
     def _plan_wakeup(self) -> None:
@@ -205,29 +227,8 @@ class App:
     # What people see
 
     def view(self) -> View:
-        station, role = self.station, self.role
-        return View(
-            role.role if role is not None else "none",
-            self._switch,
-            station.state,
-            station.offered_da,
-            role.limit_da if role is not None else 0,
-            station.closed,
-            self.reason,
-            station.faults.worst,
-        )
-
-    @property
-    def reason(self) -> Reason:
-        """The one limit that binds now."""
-        station = self.station
-        if self.role is None or station.faults.blocking:
-            return Reason.FAULT
-        if station.group_ready and not station.wants:
-            return Reason.IDLE
-        if station.sensors.ceiling_da < min(station.rating_da, station.holder.amps_da + 1):
-            return Reason.TEMPERATURE
-        return self.role.reason
+        """How the station stands."""
+        return self._view
 
     @property
     def _registers(self) -> list[int]:
@@ -294,8 +295,3 @@ class App:
             role.on_bus(self._bus_works, now)
             return role
         return None
-
-
-def _digit(position: int | None) -> str | None:
-    """A switch position as the switch has it."""
-    return None if position is None else f"{position:X}"

@@ -54,6 +54,8 @@ class Station:
         """Whether a live primary stands behind this station, so that a vehicle may be told to ask."""
         self.wants = False
         """The vehicle wants current: from plug-in until it leaves C by itself with PWM on."""
+        self.connected: bool | None = False
+        """Whether a vehicle is there; None where the pilot can't tell."""
         self.offered_da = 0
         self.faults = Faults()
         self.sensors = Sensors(board, self.faults, rating_da)
@@ -156,11 +158,6 @@ class Station:
     # Faults
 
     @property
-    def connected(self) -> bool | None:
-        """Whether a vehicle is there; None where the pilot can't tell."""
-        return {"A": False, "B": True, "C": True, "D": True}.get(self._filter.seen)
-
-    @property
     def closed(self) -> bool:
         """Feedback: the output is live."""
         return self._contactor.closed
@@ -198,6 +195,7 @@ class Station:
 
     def _see(self, seen: str, now: float) -> None:
         """The filter believes something new."""
+        self.connected = {"A": False, "B": True, "C": True, "D": True}.get(seen)
         for cause, code in (
             (pilot.SHORT, "pilot_short"),
             (pilot.DIODE, "diode"),

@@ -59,7 +59,9 @@ class Member:
         changed = self.demand.on_status(status, now)
         if before is None or before.flags ^ status.flags & CONNECTED:
             self._restart_turn(status, now)
-        return changed or before is None or before.flags != status.flags
+        if before is None or before.flags != status.flags or before.rating_da != status.rating_da:
+            return True
+        return changed
 
     def claim(self, limit_da: int, now: float) -> Claim:
         """Its claim; only while it `claims`."""

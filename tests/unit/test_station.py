@@ -16,6 +16,7 @@ from tests.unit.evse import EDGE_S, FULL, POLL_S, REFUSER, TIMING, Evse
 # Timing (IEC 61851-1 Annex A, SAE J1772)
 
 
+@pytest.mark.clause("closing")
 def test_contactor_closes_within_3_s_of_c_when_supply_is_ready() -> None:
     evse = Evse()
     evse.plug()
@@ -26,6 +27,7 @@ def test_contactor_closes_within_3_s_of_c_when_supply_is_ready() -> None:
 
 
 @pytest.mark.parametrize("empty_s", [0.1, 1.0, 3.0, 6.0])
+@pytest.mark.clause("closing")
 def test_a_car_that_follows_another_soon_is_closed_for_within_3_s_of_c(empty_s: float) -> None:
     """PWM tells a vehicle that the supply is ready."""
     evse = Evse()
@@ -41,6 +43,7 @@ def test_a_car_that_follows_another_soon_is_closed_for_within_3_s_of_c(empty_s: 
     assert closed - asked <= 3.0
 
 
+@pytest.mark.clause("debounce")
 def test_contactor_closes_only_after_500_ms_of_stable_c() -> None:
     evse = Evse()
     evse.show("B")
@@ -54,6 +57,7 @@ def test_contactor_closes_only_after_500_ms_of_stable_c() -> None:
     assert evse.closed
 
 
+@pytest.mark.clause("debounce")
 def test_contactor_stays_open_when_c_is_a_glitch_of_250_ms() -> None:
     evse = Evse()
     evse.show("B")
@@ -67,6 +71,7 @@ def test_contactor_stays_open_when_c_is_a_glitch_of_250_ms() -> None:
     assert evse.station.wants, "a vehicle that twitches has not been charged yet"
 
 
+@pytest.mark.clause("c to b")
 def test_c_to_b_with_pwm_on_opens_within_100_ms() -> None:
     evse = Evse()
     evse.plug(VehicleSpec("nearly", soc=0.99999, start_delay_s=0.0, ramp_a_per_s=0.0))
@@ -77,6 +82,7 @@ def test_c_to_b_with_pwm_on_opens_within_100_ms() -> None:
     assert not evse.station.wants, "it has left C by itself"
 
 
+@pytest.mark.clause("unplug")
 def test_unplug_opens_within_100_ms_and_ends_the_offer() -> None:
     evse = Evse()
     evse.charge()
@@ -103,6 +109,7 @@ def test_unplug_opens_within_100_ms_and_ends_the_offer() -> None:
         ("C", "E", 0.025),
     ],
 )
+@pytest.mark.clause("debounce")
 def test_debounce(before: str, after: str, debounce_s: float) -> None:
     """25 ms to A and for leaving C or D, 250 ms otherwise."""
     evse = Evse()
@@ -118,6 +125,7 @@ def test_debounce(before: str, after: str, debounce_s: float) -> None:
     assert evse.station.state[0] == after
 
 
+@pytest.mark.clause("debounce")
 def test_a_contact_that_bounces_shorter_than_the_debounce_is_not_believed() -> None:
     evse = Evse()
     for _ in range(10):
@@ -128,6 +136,7 @@ def test_a_contact_that_bounces_shorter_than_the_debounce_is_not_believed() -> N
     assert evse.station.state == "A1"
 
 
+@pytest.mark.clause("stopping")
 def test_lease_that_ends_while_charging_stops_the_pwm_then_opens_when_the_car_has_stopped() -> None:
     evse = Evse()
     evse.charge()
@@ -143,6 +152,7 @@ def test_lease_that_ends_while_charging_stops_the_pwm_then_opens_when_the_car_ha
     assert evse.station.wants, "it did not leave by itself"
 
 
+@pytest.mark.clause("stopping")
 def test_lease_that_ends_is_opened_under_load_after_6_s_when_the_car_refuses() -> None:
     evse = Evse()
     evse.charge(REFUSER)
@@ -163,6 +173,7 @@ def test_state_is_c1_while_the_car_still_draws_after_the_lease() -> None:
     assert (evse.station.state, evse.closed) == ("C1", True)
 
 
+@pytest.mark.clause("pilot updates")
 def test_raises_come_at_most_every_5_s() -> None:
     evse = Evse(amps=6)
     evse.charge()
@@ -179,6 +190,7 @@ def test_raises_come_at_most_every_5_s() -> None:
     assert evse.offered_a == 47.0
 
 
+@pytest.mark.clause("pilot updates")
 def test_decrease_comes_at_once() -> None:
     evse = Evse(amps=32)
     evse.charge()
@@ -190,6 +202,7 @@ def test_decrease_comes_at_once() -> None:
         assert evse.offered_a == amps
 
 
+@pytest.mark.clause("wake-up")
 def test_a_car_that_does_not_ask_is_woken_once_after_30_s_by_a_step_of_4_s_then_taken_as_idle() -> None:
     evse = Evse()
     evse.plug(FULL)
@@ -215,6 +228,7 @@ def test_an_idle_car_starts_later_without_a_replug() -> None:
     assert evse.offered_a == 32.0
 
 
+@pytest.mark.clause("restart pause")
 def test_restart_pause_of_5_s_after_leaving_c() -> None:
     evse = Evse()
     evse.charge_by_hand()
@@ -266,6 +280,7 @@ def test_opening_ends_the_lease_and_an_old_grant_does_not_close_it_again() -> No
 # A vehicle that has to wait
 
 
+@pytest.mark.clause("closing")
 def test_a_car_that_comes_to_a_full_circuit_gets_a_pilot_after_the_grace_and_is_told_to_wait_within_3_s() -> None:
     evse = Evse(amps=0)
     evse.plug()
@@ -317,6 +332,7 @@ def test_without_a_primary_a_vehicle_gets_one_pilot_in_15_s_and_is_told_to_wait_
 # Faults
 
 
+@pytest.mark.clause("overdraw")
 def test_overdraw_trips_after_7_s_and_clears_by_the_unplug() -> None:
     evse = Evse(amps=24)
     evse.charge()
@@ -334,6 +350,7 @@ def test_overdraw_trips_after_7_s_and_clears_by_the_unplug() -> None:
     evse.charge()
 
 
+@pytest.mark.clause("overdraw")
 def test_a_refuser_of_a_lower_pilot_is_tripped_in_7_s() -> None:
     evse = Evse(amps=32)
     evse.charge(REFUSER)
@@ -346,6 +363,7 @@ def test_a_refuser_of_a_lower_pilot_is_tripped_in_7_s() -> None:
 
 
 @pytest.mark.parametrize("reaction_s", [5.0, 6.0])
+@pytest.mark.clause("overdraw")
 def test_a_slow_car_is_not_tripped_when_the_pilot_goes_down(reaction_s: float) -> None:
     evse = Evse(amps=40)
     evse.charge(VehicleSpec("slow", start_delay_s=0.0, ramp_a_per_s=0.0, reaction_s=reaction_s))
@@ -368,6 +386,7 @@ def test_decreases_one_after_another_do_not_trip_a_car_that_follows_each(reactio
 
 
 @pytest.mark.parametrize("margin_a", [0.0, 0.5])
+@pytest.mark.clause("overdraw")
 def test_a_car_that_reads_the_pilot_a_little_high_is_not_tripped(margin_a: float) -> None:
     """(pilot + 0.5 A) x 1.10 is allowed for good."""
     evse = Evse(amps=20)
@@ -386,6 +405,7 @@ def test_a_car_that_reads_the_pilot_a_little_high_is_not_tripped(margin_a: float
         ("meter", 2.0 + 2 * POLL_S + 3.2),  # the vehicle may stop first
     ],
 )
+@pytest.mark.clause("restart pause")
 def test_a_fault_opens_the_contactor_shows_itself_and_clears_30_s_after_its_cause(kind: str, within_s: float) -> None:
     evse = Evse()
     evse.charge()
@@ -445,6 +465,7 @@ def test_meter_may_miss_readings_for_less_than_2_s() -> None:
     assert (evse.fault, evse.closed) == ("", True)
 
 
+@pytest.mark.clause("not closing")
 def test_contactor_that_does_not_close_is_its_own_fault_and_is_tried_again() -> None:
     evse = Evse()
     evse.plant.inject("contactor_open", evse.now)
@@ -473,6 +494,7 @@ def test_contactor_that_falls_open_by_itself_asks_for_its_lease_again() -> None:
     assert evse.until(lambda: evse.closed) >= 4.9
 
 
+@pytest.mark.clause("stuck")
 def test_stuck_contactor_is_latched_after_1_s_and_never_clears_itself() -> None:
     evse = Evse()
     evse.charge()
