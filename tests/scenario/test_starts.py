@@ -2,10 +2,12 @@
 
 from itertools import pairwise
 
-from firmware.sharing.group import STAGGER_S
-from firmware.sharing.primary import Phase
+import pytest
+
+from firmware.sharing.rivals import Phase
 from tests.scenario.helpers import TIMING, Bench, event, judged, plugs, scenario
 
+STAGGER_S = 2.0
 _APART_S = STAGGER_S - 0.3
 """What is left of the distance where the grants travel at different speeds: one waits for its poll, one does not."""
 
@@ -55,9 +57,10 @@ def test_a_street_does_not_come_back_at_once() -> None:
     assert len({round(at, 1) for at in times}) > 15
 
 
-def test_whoever_waits_longest_starts_first_when_a_shortage_ends() -> None:
+@pytest.mark.parametrize(("first", "second"), [(4, 5), (5, 4)])
+def test_whoever_waits_longest_starts_first_when_a_shortage_ends(first: int, second: int) -> None:
     """16 A serve two. Both leave at once, and the third and fourth may start."""
-    events = [*plugs(1, 2, at_s=20.0), *plugs(4, at_s=40.0), *plugs(5, at_s=60.0), *plugs(3, at_s=80.0)]
+    events = [*plugs(1, 2, at_s=20.0), *plugs(first, at_s=40.0), *plugs(second, at_s=60.0), *plugs(3, at_s=80.0)]
     bench = Bench(scenario([*events, event(200.0, "unplug", 1), event(200.0, "unplug", 2)], switches="4FFFF"))
     with judged(bench):
         bench.run(199.9)
@@ -65,5 +68,5 @@ def test_whoever_waits_longest_starts_first_when_a_shortage_ends() -> None:
         began = leases(bench)
         bench.run(230.0)
         assert {4, 5} <= began.keys()
-        assert began[4] + _APART_S <= began[5]
+        assert began[first] + _APART_S <= began[second]
         assert 3 not in began
