@@ -156,7 +156,8 @@ class Diary:
         if before is not None and seen.closed and not before.closed:
             self._charges = True
             self.write("start", now, session=name, offered_a=seen.offered_da / 10)
-        if seen.connected and (before is None or (before.offered_da, before.reason) != (seen.offered_da, seen.reason)):
+        offer = None if before is None or not before.connected else (before.offered_da, before.reason)
+        if seen.connected and offer != (seen.offered_da, seen.reason):
             word, limit_a = seen.reason.word, seen.limit_da / 10
             self.write("offer", now, offered_a=seen.offered_da / 10, reason=word, limit_a=limit_a)
         if before is not None and before.connected and not seen.connected:

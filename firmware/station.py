@@ -248,6 +248,8 @@ class Station:
         if disabled != (self.state == "F"):
             self._disable(now) if disabled else self._enable(now)
         want = 0 if self.state == "F" else self._offer(now)
+        if 0 < want < self.offered_da and self.wants and not (self.closed or self._contactor.commanded):
+            want = 0  # closing waits until the higher pilot is forgotten: PWM in C would promise it sooner
         if want == self.offered_da:
             return
         if want > self.offered_da > 0 and not self._due(self._changed_at + PILOT_HOLD_S, now):

@@ -280,6 +280,8 @@ def _celsius(value: object) -> float:
 
 def _vehicle(given: Message) -> VehicleSpec:
     """The vehicle of a request. Raises KeyError, TypeError or ValueError."""
+    if not isinstance(given, dict):
+        raise TypeError("vehicle: expected a table")
     types = {field.name: field.type for field in fields(VehicleSpec)}
     values = {key: _CONVERT[types[key]](value) for key, value in given.items()}
     if not all(math.isfinite(value) for value in values.values() if isinstance(value, float)):
