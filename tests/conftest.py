@@ -7,6 +7,9 @@ from collections.abc import Callable
 import pytest
 from hypothesis import HealthCheck, settings
 
+from tests.clauses import Clauses
+from tests.reach import Reach
+
 # "ci", the default, draws the same examples on every run; HYPOTHESIS_PROFILE=deep looks for new ones.
 settings.register_profile(
     "ci", derandomize=True, deadline=None, max_examples=50, suppress_health_check=[HealthCheck.too_slow]
@@ -15,6 +18,19 @@ settings.register_profile(
     "deep", deadline=None, max_examples=2000, print_blob=True, suppress_health_check=[HealthCheck.too_slow]
 )
 settings.load_profile(os.environ.get("HYPOTHESIS_PROFILE", "ci"))
+
+
+def pytest_addoption(parser: pytest.Parser) -> None:
+    parser.addoption("--reach", action="store_true", help="list how often states, ways, faults and clauses are reached")
+    parser.addoption(
+        "--clauses", action="store_true", help="list the rows of the standard with their tests; run nothing"
+    )
+
+
+def pytest_configure(config: pytest.Config) -> None:
+    clauses = Clauses(config)
+    config.pluginmanager.register(clauses)
+    config.pluginmanager.register(Reach(config, clauses))
 
 
 @pytest.fixture(scope="session")

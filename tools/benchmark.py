@@ -8,16 +8,25 @@ import argparse
 import random
 import sys
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from pathlib import Path
 
 from firmware.rotary import Chart
 from firmware.timing import Timing
 from hal.simulated.vehicle import VehicleSpec
+from opening import opened
 from watti.scenario import CONFIGS, Event, Scenario, StationSpec
 from watti.simulate import Simulation
 
 WORST = VehicleSpec("worst", ramp_a_per_s=0.0)
+S3 = VehicleSpec("s3", ramp_a_per_s=0.0, s3_s=3.0)
+"""Its driver presses the button before the plug comes out: it goes from C to B."""
+OPENINGS: Mapping[str, tuple[VehicleSpec, str, Mapping[str, object]]] = {
+    "unplug": (WORST, "unplug", {}),
+    "C -> B": (S3, "unplug", {}),
+    "leak (25 ms of it the sensor's)": (WORST, "fault", {"kind": "ground_fault"}),
+}
+"""Vehicle, what is done, with which arguments."""
 CHART = Chart.load(CONFIGS / "rotary.toml")
 TIMING = Timing()
 SETTLED_S = 60.0
@@ -35,16 +44,18 @@ def scenario(
         StationSpec(f"s{i + 1}", "48A", serials[i] if serials else None, int(digit, 16), True, 0.0)
         for i, digit in enumerate(switches)
     )
-    return Scenario(duration_s, 1, 240.0, baud, 0.0, stations, {"worst": WORST}, tuple(events), Path("-"))
+    return Scenario(duration_s, 1, 240.0, baud, 0.0, stations, {"worst": WORST, "s3": S3}, tuple(events), Path("-"))
 
 
-def plugs(count: int, at_s: float = 15.0) -> list[Event]:
-    return [Event(at_s, "plug", f"s{i + 1}", {"vehicle": "worst"}) for i in range(count)]
+def plugs(count: int, vehicle: str = "worst") -> list[Event]:
+    return [Event(15.0, "plug", f"s{i + 1}", {"vehicle": vehicle}) for i in range(count)]
 
 
-def after(baud: int, cars: int, event: Event, done: Callable[[Simulation], bool], seed: int) -> float:
+def after(
+    baud: int, cars: int, event: Event, done: Callable[[Simulation], bool], seed: int, vehicle: str = "worst"
+) -> float:
     """Seconds from an event until `done`, to the millisecond."""
-    simulation = Simulation(scenario(1e6, [*plugs(cars), event], baud), TIMING, CHART, seed)
+    simulation = Simulation(scenario(1e6, [*plugs(cars, vehicle), event], baud), TIMING, CHART, seed)
     simulation.world.run(event.at_s)
     while not done(simulation):
         simulation.world.run(simulation.world.now + 0.001)
@@ -83,6 +94,30 @@ def lost(do: str, args: dict[str, object], count: int) -> list[float]:
         after(19200, 5, Event(at, do, "s2", args), lambda s: all(offers(s)[i] >= 12 for i in (0, 2, 3, 4)), i)
         for i, at in enumerate(phases(count))
     ]
+
+
+def opening(way: str, count: int) -> list[float]:
+    """From what happens to the vehicle at s2, or from the leak, until the contacts are open."""
+    vehicle, do, args = OPENINGS[way]
+    return [
+        after(
+            19200,
+            5,
+            Event(at, do, "s2", dict(args)),
+            lambda s: not s.world.slots[1].plant.contactor_closed,
+            i,
+            vehicle.name,
+        )
+        for i, at in enumerate(phases(count))
+    ]
+
+
+def on_the_bench(count: int) -> None:
+    """The openings with real processes, against virtual time."""
+    for way, (vehicle, do, args) in OPENINGS.items():
+        virtual, real = opening(way, count), opened(vehicle, {"do": do, **args}, count)
+        ratio = sorted(real)[len(real) // 2] / sorted(virtual)[len(virtual) // 2]
+        print(f"{way} -> contactor open, on the bench: {quantiles(real)}, ratio to virtual time {ratio:.2f}")
 
 
 def enrolment(seeds: int, consecutive: bool) -> list[float]:
@@ -126,7 +161,12 @@ def quantiles(times: list[float]) -> str:
 def main() -> int:
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--quick", action="store_true", help="fewer phases and seeds")
-    quick = parser.parse_args().quick
+    parser.add_argument("--bench", action="store_true", help="only the openings, on a bench in real time")
+    args = parser.parse_args()
+    quick = args.quick
+    if args.bench:
+        on_the_bench(2 if quick else 10)
+        return 0
     n, seeds, hours = (5, 20, 0.5) if quick else (50, 1000, 4.0)
     print(f"poll every {TIMING.poll_s:g} s, R {TIMING.reaction_s:g} s")
     print(TIMING.terms())
@@ -145,8 +185,10 @@ def main() -> int:
             f"plug-in, circuit full -> offer, {baud:6}: {quantiles(joined(baud, n))}  "
             f"(R + 1 = {TIMING.reaction_s + 1:g})"
         )
-    for do, args in (("power_off", {}), ("bus_cut", {"direction": "both"}), ("stall", {"for_s": 30.0})):
-        print(f"member lost by {do:9} -> its amps offered: {quantiles(lost(do, dict(args), n))}")
+    for do, how in (("power_off", {}), ("bus_cut", {"direction": "both"}), ("stall", {"for_s": 30.0})):
+        print(f"member lost by {do:9} -> its amps offered: {quantiles(lost(do, dict(how), n))}")
+    for way in OPENINGS:
+        print(f"{way} -> contactor open: {quantiles(opening(way, n))}")
     print(f"enrolment of four, random serials:      {quantiles(enrolment(seeds, False))}")
     print(f"enrolment of four, consecutive serials: {quantiles(enrolment(seeds, True))}")
     print(

@@ -39,14 +39,15 @@ create() {
         die "$python -m venv failed: install its venv module (Debian: apt-get install python3-venv)"
 }
 
-# install WHAT: `core` or `dev`. A set-up that is interrupted leaves .watti-unfinished and is begun anew.
+# install WHAT: `core`, with what its commands draw with, or `dev`. A set-up that is interrupted leaves
+# .watti-unfinished and is begun anew.
 install() {
     say "setting up $venv ($1), some seconds ..."
     { intact && "$venv/bin/python" -m pip --version >/dev/null 2>&1; } || create
     : >"$venv/.watti-unfinished"
     rm -f "$venv/.watti-core" "$venv/.watti-dev"
-    extra=; [ "$1" = core ] || extra='[dev]'
-    (cd "$root" && "$venv/bin/python" -m pip install --quiet --disable-pip-version-check -e ".$extra") >&2 ||
+    extra=screen,report; [ "$1" = core ] || extra=dev
+    (cd "$root" && "$venv/bin/python" -m pip install --quiet --disable-pip-version-check -e ".[$extra]") >&2 ||
         die "pip could not install what pyproject.toml asks for: see above; is there a network?"
     place >"$venv/.watti-place"
     cksum <"$root/pyproject.toml" >"$venv/.watti-$1"

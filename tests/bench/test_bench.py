@@ -72,7 +72,7 @@ def test_a_switch_is_read_and_turned_live(bench: Bench, capsys: pytest.CaptureFi
     assert f"{amps} A" in row["why"]
     assert "48A" in row["why"]
     assert bench.do("status") == 0
-    assert f"s4: {row['why']}\n" in capsys.readouterr().out
+    assert f"s4: {row['why']} (lamp: red 1-1)\n" in capsys.readouterr().out
     assert bench.do("switch", "s4", "F") == 0
     bench.wait("s4", switch="F", fault="", role="secondary", limit_a=48.0)
 

@@ -4,16 +4,16 @@ import random
 import select
 import threading
 from abc import ABC, abstractmethod
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from math import isnan
 from pathlib import Path
 
 import pytest
 
-from hal.api import Board, Inputs, PilotReading
+from hal.api import Board, Colour, Inputs, Light, PilotReading
 from hal.serial.port import SerialPort
 from hal.simulated.board import MemoryStore, PlantBoard, PlantJournal
-from hal.simulated.plant import CONTACTOR_S, DEAD_MAN_S, Plant
+from hal.simulated.plant import AMBIENT_C, CONTACTOR_S, DEAD_MAN_S, HOT_C, RELEASE_S, TRIP_S, Plant
 from hal.simulated.remote import RemoteBoard
 from hal.simulated.server import PlantServer, listen
 from hal.simulated.vehicle import VehicleSpec
@@ -25,8 +25,6 @@ STEADY = PilotReading(12.0, 12.0)
 FAULTED = PilotReading(-12.0, -12.0)
 PWM = PilotReading(12.0, -12.0)
 
-SILENT = PlantJournal("test", lambda event, fields: None)
-
 
 class Rig(ABC):
     """A board over a plant, and the world around them."""
@@ -36,6 +34,8 @@ class Rig(ABC):
     def __init__(self) -> None:
         self.now = 100.0
         self.plant = Plant(SWITCH)
+        self.records: list[tuple[str, Mapping[str, object]]] = []
+        self.journal = PlantJournal("test", lambda event, fields: self.records.append((event, fields)))
 
     @abstractmethod
     def refresh(self) -> bool: ...
@@ -73,7 +73,7 @@ class InMemory(Rig):
 
     def __init__(self) -> None:
         super().__init__()
-        self._store = MemoryStore()
+        self._store, self._session_store = MemoryStore(), MemoryStore()
         self.restart()
 
     def refresh(self) -> bool:
@@ -86,7 +86,8 @@ class InMemory(Rig):
         self.plant.step(self.now)
 
     def restart(self) -> None:
-        self.board = PlantBoard(self.plant, lambda: self.now, _NoBus(), self._store, MemoryStore(), SILENT)
+        stores = (self._store, self._session_store)
+        self.board = PlantBoard(self.plant, lambda: self.now, _NoBus(), *stores, self.journal)
 
     def close(self) -> None:
         """It holds nothing."""
@@ -105,7 +106,7 @@ class OverSocket(Rig):
     def __init__(self, folder: Path) -> None:
         super().__init__()
         self._path = folder / "x.sock"
-        self._record = folder / "s1.json"
+        self._records = (folder / "s1.json", folder / "s1.session.json")
         self._bus = SerialPort(folder / "none", 19200, lambda: self.now)
         self._server = PlantServer(listen(self._path), {"s1": self.plant}, self.now)
         self.board = self._attached()
@@ -136,9 +137,9 @@ class OverSocket(Rig):
     def _attached(self) -> RemoteBoard:
         """The board's own end waits for the server's answer, so it does so aside."""
         boards: list[RemoteBoard] = []
-        store = FileStore(self._record, _complain)
+        store, session_store = (FileStore(record, _complain) for record in self._records)
         thread = threading.Thread(
-            target=lambda: boards.append(RemoteBoard(self._path, "s1", self._bus, store, MemoryStore(), SILENT))
+            target=lambda: boards.append(RemoteBoard(self._path, "s1", self._bus, store, session_store, self.journal))
         )
         thread.start()
         while thread.is_alive():
@@ -249,6 +250,114 @@ def test_a_meter_that_does_not_answer_is_nan_until_it_does(held: Rig) -> None:
     assert held.board.meter.current_a() == pytest.approx(24.0)
 
 
+def test_the_meter_shows_the_voltage(rig: Rig) -> None:
+    assert rig.board.meter.voltage_v() == rig.plant.voltage_v == 240.0
+
+
+# Ground
+
+
+def test_the_sensor_trips_while_its_winding_is_driven_and_lets_go_after(held: Rig) -> None:
+    held.board.ground_fault.test(True)
+    held.run(TRIP_S * 0.9)
+    assert not held.inputs().ground_fault
+    held.run(TRIP_S * 0.2)
+    assert held.inputs().ground_fault
+    held.board.ground_fault.test(False)
+    held.run(RELEASE_S * 0.9)
+    assert held.inputs().ground_fault
+    held.run(RELEASE_S * 0.2)
+    assert not held.inputs().ground_fault
+
+
+def test_a_deaf_sensor_does_not_trip(held: Rig) -> None:
+    held.plant.inject("ground_fault_self_test", held.now)
+    held.board.ground_fault.test(True)
+    held.run(TRIP_S * 2)
+    assert not held.inputs().ground_fault
+
+
+def test_a_leak_trips_the_sensor_while_the_output_is_live(held: Rig) -> None:
+    charging(held).plant.inject("ground_fault", held.now)
+    held.run(TRIP_S)
+    assert held.inputs().ground_fault
+    held.board.contactor.open()
+    held.run(CONTACTOR_S + RELEASE_S)
+    assert not held.inputs().ground_fault
+
+
+def test_a_missing_ground_shows_while_the_output_is_live(held: Rig) -> None:
+    held.plant.inject("no_ground", held.now)
+    held.run(0.0)
+    assert held.inputs().grounded
+    held.board.contactor.close()
+    held.run(CONTACTOR_S)
+    assert not held.inputs().grounded
+
+
+def test_the_winding_is_not_driven_by_one_that_the_dead_man_has_dropped(rig: Rig) -> None:
+    rig.board.ground_fault.test(True)
+    rig.run(TRIP_S * 2)
+    assert not rig.inputs().ground_fault
+
+
+def test_the_dead_man_lets_go_of_the_winding(held: Rig) -> None:
+    held.board.ground_fault.test(True)
+    held.live(DEAD_MAN_S * 2)
+    assert held.inputs().ground_fault
+    held.run(DEAD_MAN_S + RELEASE_S)
+    assert not held.inputs().ground_fault
+
+
+# Thermometer and lamp
+
+
+def test_the_thermometer_shows_the_temperature_and_nan_when_it_does_not_answer(held: Rig) -> None:
+    def shown() -> float:
+        held.run(0.0)
+        held.inputs()
+        return held.board.thermometer.celsius()
+
+    assert shown() == AMBIENT_C
+    held.plant.inject("over_temperature", held.now, 66.5)
+    assert shown() == 66.5
+    held.plant.inject("over_temperature", held.now)
+    assert shown() == HOT_C
+    held.plant.inject("thermometer", held.now)
+    assert isnan(shown())
+    held.plant.clear("thermometer", held.now)
+    held.plant.clear("over_temperature", held.now)
+    assert shown() == AMBIENT_C
+
+
+def test_the_lamp_shows_what_it_is_told_and_no_dead_man_holds_it(rig: Rig) -> None:
+    assert rig.plant.light == Light(Colour.OFF)
+    lights = [Light(colour, blinks) for colour in Colour for blinks in ((), (2,), (3, 1))]
+    for light in lights:
+        rig.board.indicator.show(light)
+        rig.run(DEAD_MAN_S * 2)
+        assert rig.plant.light == light
+
+
+def test_a_lamp_without_power_is_off(rig: Rig) -> None:
+    rig.board.indicator.show(Light(Colour.GREEN))
+    rig.run(0.0)
+    rig.plant.power_off(rig.now)
+    rig.board.indicator.show(Light(Colour.RED))
+    rig.run(0.0)
+    assert rig.plant.light == Light(Colour.OFF)
+
+
+# Event log
+
+
+def test_records_reach_the_journal_that_the_board_was_given(rig: Rig) -> None:
+    rig.board.journal.write("fault", {"fault": "diode"}, 100.5)
+    assert rig.records == [("fault", {"fault": "diode"})]
+    assert rig.board.journal.stamp(100.5)["t_s"] == 100.5
+    assert rig.board.journal.problem == ""
+
+
 # Dead-man
 
 
@@ -306,13 +415,14 @@ def test_outputs_outlive_a_killed_process_until_the_dead_man_acts(held: Rig) -> 
     assert not held.inputs().contactor_closed
 
 
-def test_the_store_is_empty_at_first_and_survives_a_restart(rig: Rig) -> None:
-    assert rig.board.store.load() == b""
+def test_each_store_is_empty_at_first_and_survives_a_restart(rig: Rig) -> None:
+    assert (rig.board.store.load(), rig.board.session_store.load()) == (b"", b"")
     for record in (b"first", bytes(range(256)), b""):
         rig.board.store.save(record)
+        rig.board.session_store.save(record + b"!")
         assert rig.board.store.load() == record
         rig.restart()
-        assert rig.board.store.load() == record
+        assert (rig.board.store.load(), rig.board.session_store.load()) == (record, record + b"!")
 
 
 # Back to back
@@ -320,10 +430,16 @@ def test_the_store_is_empty_at_first_and_survives_a_restart(rig: Rig) -> None:
 
 def act(rig: Rig, action: str, number: float) -> object:
     """Do one thing to a board or its plant."""
-    board, plant = rig.board, rig.plant
+    if action == "refresh":
+        return rig.refresh()
+    drive(rig.board, action, number)
+    befall(rig.plant, action, number, rig.now)
+    rig.run(number * 0.6)
+    return None
+
+
+def drive(board: Board, action: str, number: float) -> None:
     match action:
-        case "refresh":
-            return rig.refresh()
         case "pwm":
             board.pilot.pwm(10.0 + 86.0 * number)
         case "close":
@@ -334,14 +450,30 @@ def act(rig: Rig, action: str, number: float) -> object:
             board.pilot.steady()
         case "fault":
             board.pilot.fault()
+        case "test":
+            board.ground_fault.test(number < 0.7)
+        case "light":
+            board.indicator.show(Light(Colour.AMBER, (int(6 * number), 1)))
+
+
+def befall(plant: Plant, action: str, number: float, now: float) -> None:
+    match action:
         case "turn":
-            plant.turn(int(15 * number), rig.now)
+            plant.turn(int(15 * number), now)
         case "car":
-            plant.unplug(rig.now) if plant.connected else plant.plug(CAR, rig.now)
-        case "meter":
-            (plant.inject if number < 0.5 else plant.clear)("meter", rig.now)
-    rig.run(number * 0.6)
-    return None
+            plant.unplug(now) if plant.connected else plant.plug(CAR, now)
+        case "meter" | "ground_fault" | "no_ground" | "over_temperature" | "thermometer":
+            (plant.inject if number < 0.5 else plant.clear)(action, now)
+
+
+def seen(rig: Rig) -> object:
+    """All that can be read of it; NaN is not equal to itself, its word is."""
+    inputs, board = rig.inputs(), rig.board
+    return (
+        inputs,
+        repr((board.meter.current_a(), board.meter.voltage_v(), board.thermometer.celsius())),
+        rig.plant.light,
+    )
 
 
 @pytest.mark.parametrize("seed", range(10))
@@ -350,10 +482,11 @@ def test_all_backends_do_the_same(tmp_path: Path, seed: int) -> None:
     rigs: list[Rig] = [InMemory(), OverSocket(tmp_path)]
     for rig in rigs:
         rig.refresh()
-    words = ["refresh"] * 8 + ["pwm", "close", "open", "steady", "fault", "turn", "car", "meter"]
+    words = ["refresh"] * 12 + ["pwm", "close", "open", "steady", "fault", "test", "light", "turn", "car", "meter"]
+    words += ["ground_fault", "no_ground", "over_temperature", "thermometer"]
     for _ in range(100):
         action, number = rng.choice(words), rng.random()
-        one, other = ((act(rig, action, number), rig.inputs(), repr(rig.board.meter.current_a())) for rig in rigs)
+        one, other = ((act(rig, action, number), seen(rig)) for rig in rigs)
         assert one == other
     for rig in rigs:
         rig.close()

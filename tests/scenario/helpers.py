@@ -190,6 +190,7 @@ class Judge:
         runs = node is not None and not slot.stalled
         lease = isinstance(node, App) and runs and node.station.holder.amps_da > 0
         empty = plant.letter not in "CD"
+        self._stands(index, "a sound ground", plant.inputs.ground_fault and runs, 0.1)
         self._stands(index, "letter", empty and runs, 0.1)
         self._stands(index, "letter or process", empty and not runs, 1.2)
         self._stands(index, "lease", not lease, 6.3 if runs else 7.4)  # the dead-man may be the one that opens

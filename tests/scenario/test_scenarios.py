@@ -25,7 +25,11 @@ from watti.simulate import COLUMNS, Simulation
 
 pytestmark = pytest.mark.scenario
 
-FILES = sorted((CONFIGS / "scenarios").glob("*.toml"))
+_LONGEST_S = 4 * 3600.0
+FILES = [
+    path for path in sorted((CONFIGS / "scenarios").glob("*.toml")) if load_scenario(path).duration_s <= _LONGEST_S
+]
+"""Those of a day have tests of their own."""
 REASONS = {
     *("idle", "rating", "switch", "share", "vehicle", "settling", "waiting", "quiet_start", "no_primary"),
     *("group_full", "more_than_one_primary", "online", "temperature", "fault"),

@@ -1,6 +1,6 @@
 """A station on its plant in virtual time, and a primary that grants by hand."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from math import inf
 
 from firmware.bus.messages import AVAILABLE, WANTS, Grant, Reason, Status
@@ -179,3 +179,19 @@ class Evse:
     def first(self, seen: Callable[[Snapshot], bool], since: float = 0.0) -> float:
         """When the plant was first seen so."""
         return next(at for at, snapshot in self.log if at >= since and seen(snapshot))
+
+    def opened_after(self, begin: float) -> float:
+        """Seconds from `begin` until the contacts were open."""
+        return self.first(lambda seen: not seen.contactor_closed, since=begin) - begin
+
+
+PHASES = 24
+
+
+def at_every_phase(spec: VehicleSpec = CAR) -> Iterator[Evse]:
+    """A station that charges, between two polls, at many moments."""
+    for phase in range(PHASES):
+        evse = Evse()
+        evse.charge(spec)
+        evse.run(10 + POLL_S * phase / PHASES)
+        yield evse

@@ -16,7 +16,7 @@ from firmware.config import ConfigError
 from watti import chart, cli
 
 ROOT = Path(__file__).parents[2]
-COMMANDS = ["chart", "bench", "bus", "run", "status", "switch", "plug", "unplug", "fault", "simulate", "tap"]
+COMMANDS = ["chart", "bench", "bus", "run", "status", "switch", "plug", "unplug", "fault", "log", "simulate", "tap"]
 FUNCTIONS = ["run", "status", "switch", "plug", "unplug", "fault"]
 
 

@@ -1,5 +1,6 @@
 """Scenario and vehicle files: what they become, and every way in which they are refused."""
 
+from dataclasses import astuple
 from pathlib import Path
 
 import pytest
@@ -107,6 +108,9 @@ def test_every_key_reaches_its_field(file: Path) -> None:
         VEHICLE,
         "min_a = 8\ndraw_ratio = 0.9\nstart_delay_s = 3\nreaction_s = 6\n",
         "ramp_a_per_s = 0\nbattery_kwh = 100\nsoc = 0.5\nobeys = false\n",
+        "ramp_step_a = 2\nfirst_module_a = 16\nsecond_module_s = 180\nsleeps_after_s = 600\ngives_up_s = 20\n",
+        "glitches = 2\nglitch_s = 0.2\nglitch_pause_s = 4\ntop_up_kwh = 1\ntop_up_after_s = 60\n",
+        "s3_s = 0.5\ndigital_only = true\nventilated = true\n",
     )
     assert (scenario.seed, scenario.voltage_v, scenario.baud, scenario.bit_error_rate) == (
         7,
@@ -115,7 +119,10 @@ def test_every_key_reaches_its_field(file: Path) -> None:
         1e-5,
     )
     assert scenario.stations == (StationSpec("s1", "48A", 0xA1B2C3D4, 0xB, False, -10000.0),)
-    assert scenario.vehicles["van"] == VehicleSpec("van", 40.0, 8.0, 0.9, 3.0, 6.0, 0.0, 100.0, 0.5, False)
+    assert astuple(scenario.vehicles["van"]) == (
+        *("van", 40.0, 8.0, 0.9, 3.0, 6.0, 0.0, 100.0, 0.5, False),
+        *(2.0, 16.0, 180.0, 600.0, 20.0, 2, 0.2, 4.0, 1.0, 60.0, 0.5, True, True),
+    )
 
 
 def test_events_come_in_order_of_time_and_keep_the_files_order_within_a_moment(file: Path) -> None:
@@ -205,6 +212,13 @@ def test_the_whole_line_is_disturbed_without_a_station(file: Path, further: list
         ([HEAD, STATION.replace("48A", "48")], 'station[0].model: expected "48A" or "80A" (got "48")'),
         ([HEAD, STATION, VEHICLE, VEHICLE], 'vehicle[1].name: expected a name that no other has (got "van")'),
         ([HEAD, STATION, VEHICLE, "min_a = 41\n"], "vehicle[0].min_a: expected at most max_a, 40 (got 41.0)"),
+        (
+            [HEAD, STATION, VEHICLE, "first_module_a = 41\n"],
+            "vehicle[0].first_module_a: expected at most max_a, 40 (got",
+        ),
+        ([HEAD, STATION, VEHICLE, "top_up_kwh = 76\n"], "vehicle[0].top_up_kwh: expected at most battery_kwh, 75 (got"),
+        ([HEAD, STATION, VEHICLE, "glitches = 1.5\n"], "vehicle[0].glitches: expected a whole number from 0 to 100"),
+        ([HEAD, STATION, VEHICLE, "ramp_step_a = 0\n"], "vehicle[0].ramp_step_a: expected a number from 0.1 to 100"),
         ([HEAD, STATION, VEHICLE, "soc = 1.1\n"], "vehicle[0].soc: expected a number from 0 to 1 (got 1.1)"),
         ([HEAD, STATION, VEHICLE, "obeys = 0\n"], "vehicle[0].obeys: expected true or false (got 0)"),
         ([HEAD, STATION, VEHICLE, "range_km = 9\n"], "vehicle[0].range_km: unknown key"),
@@ -360,6 +374,25 @@ def test_the_shipped_vehicles() -> None:
     assert all(name == spec.name for name, spec in vehicles.items())
     assert (vehicles[DEFAULT_VEHICLE].max_a, vehicles[DEFAULT_VEHICLE].obeys) == (48.0, True)
     assert not vehicles["refuser"].obeys
+    assert {vehicle.max_a for vehicle in vehicles.values()} >= {16.0, 24.0, 32.0, 40.0, 48.0, 72.0, 80.0}
+    assert all(_differs(vehicles[name], key) for name, key in HABITS.items())
+
+
+HABITS = {
+    "digital_only": "digital_only",
+    "gives_up": "gives_up_s",
+    "glitch": "glitches",
+    "s3": "s3_s",
+    "sleeper": "sleeps_after_s",
+    "steps": "ramp_step_a",
+    "top_up": "top_up_kwh",
+    "two_modules": "first_module_a",
+    "ventilated": "ventilated",
+}
+
+
+def _differs(spec: VehicleSpec, key: str) -> bool:
+    return bool(getattr(spec, key) != getattr(VehicleSpec("plain"), key))
 
 
 def test_a_scenarios_own_vehicle_wins_over_the_librarys(file: Path) -> None:

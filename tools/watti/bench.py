@@ -73,8 +73,13 @@ def _clear(folder: Path, names: Sequence[str]) -> None:
         (folder / part).mkdir(exist_ok=True)
     for name in names:
         with held(folder, name):
-            for kept in (f"{name}.json", f"{name}.session.json"):
-                (folder / "state" / kept).unlink(missing_ok=True)
+            _forget(folder, name)
+
+
+def _forget(folder: Path, name: str) -> None:
+    """What a station remembers is of no use to the next bench."""
+    for kept in (f"{name}.json", f"{name}.session.json"):
+        (folder / "state" / kept).unlink(missing_ok=True)
 
 
 class Bench:
@@ -146,8 +151,9 @@ class Bench:
                 process.wait()
         for name in self._processes:
             (self._folder / "stations" / f"{name}.toml").unlink(missing_ok=True)
+            _forget(self._folder, name)
         for part in ("stations", "state"):
-            with suppress(OSError):  # a record of a station, or what somebody else keeps there
+            with suppress(OSError):  # somebody else keeps something there
                 (self._folder / part).rmdir()
 
     # Stations

@@ -16,7 +16,7 @@ from voluptuous import Invalid
 
 from firmware.config import BAUDS, DEFAULT_BAUD, MODELS, Check, ConfigError, choice, integer, name, number
 from firmware.rotary import parse_position
-from watti.scenario import DEFAULT_VEHICLE, FAULT_KINDS, LONGEST_S, SEED_MAX, SHORTEST_S
+from watti.scenario import CELSIUS, DEFAULT_VEHICLE, FAULT_KINDS, HEATS, LONGEST_S, SEED_MAX, SHORTEST_S
 
 if TYPE_CHECKING:
     from argparse import _SubParsersAction
@@ -28,6 +28,7 @@ EXIT_INTERRUPTED = 130
 EXIT_BROKEN_PIPE = 141
 LINE_STATIONS = 32
 """Most unit loads on one RS-485 line (S)."""
+LOG_LINES_MAX = 1_000_000
 
 
 def main(argv: Sequence[str] | None = None) -> int:
@@ -76,6 +77,7 @@ def _arguments(argv: Sequence[str] | None) -> Namespace:
         _fault,
         _simulate,
         _tap,
+        _log,
     ):
         declare(commands)
     args = parser.parse_args(argv)
@@ -301,6 +303,9 @@ def _fault(commands: "Commands") -> None:
     kind = _valid(choice(*FAULT_KINDS))
     command.add_argument("kind", type=kind, metavar="KIND", help=f"one of: {', '.join(FAULT_KINDS)}")
     command.add_argument("--clear", action="store_true", help="take the fault away")
+    command.add_argument(
+        "--celsius", type=_valid(CELSIUS, float), metavar="C", help=f"what {HEATS} heats the station to (default: 75)"
+    )
     _dir_option(command)
 
 
@@ -314,6 +319,9 @@ def _simulate(commands: "Commands") -> None:
     )
     command.add_argument("scenario", type=Path, metavar="SCENARIO", help="the scenario's file")
     command.add_argument("--trace", type=Path, metavar="F.csv", help="write every change of every station to this file")
+    command.add_argument(
+        "--report", type=Path, metavar="F.html", help="write a page with plots and tables that opens offline"
+    )
     seed = _valid(integer(0, SEED_MAX), int)
     command.add_argument("--seed", type=seed, metavar="N", help="instead of the scenario's")
     _json_option(command)
@@ -324,4 +332,16 @@ def _tap(commands: "Commands") -> None:
     command = _command(commands, "tap", "watti.tap:run", what, "tap /dev/ttyUSB0 --baud 19200")
     command.add_argument("port", metavar="PORT", help="a serial port on the line")
     _baud_option(command)
+    _json_option(command)
+
+
+def _log(commands: "Commands") -> None:
+    what = "show what has happened at the stations, from their event logs"
+    command = _command(commands, "log", "watti.log:run", what, "log s2 --lines 20 --follow")
+    command.add_argument("station", type=_name, nargs="?", metavar="STATION", help="only this one (default: all)")
+    command.add_argument("--sessions", action="store_true", help="charging sessions instead of events")
+    command.add_argument("--follow", action="store_true", help="go on as events come, until interrupted")
+    lines = _valid(integer(1, LOG_LINES_MAX), int)
+    command.add_argument("--lines", type=lines, metavar="N", help="only the last N (default: all; 10 with --follow)")
+    _dir_option(command)
     _json_option(command)

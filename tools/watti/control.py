@@ -12,7 +12,7 @@ from typing import Any
 
 from firmware.config import suggestion
 from hal.simulated.remote import Refused, ask
-from watti.scenario import load_vehicles
+from watti.scenario import HEATS, load_vehicles
 from watti.screen import Row, Screen, row, table
 from watti.where import bench_dir
 
@@ -82,7 +82,10 @@ def unplug(args: Namespace) -> int:
 
 
 def fault(args: Namespace) -> int:
-    return _reporting(lambda: _do(args, {"do": "clear" if args.clear else "fault", "kind": args.kind}))
+    if args.celsius is not None and (args.clear or args.kind != HEATS):
+        return _bad(f"--celsius goes with {HEATS} alone")
+    heat = {} if args.celsius is None else {"celsius": args.celsius}
+    return _reporting(lambda: _do(args, {"do": "clear" if args.clear else "fault", "kind": args.kind, **heat}))
 
 
 # How they do it

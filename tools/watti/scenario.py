@@ -41,6 +41,8 @@ DEFAULT_VEHICLE = "sedan"
 FAULT_KINDS = (*PLANT_FAULTS, "bus_port")
 """Faults that can be injected: those of the simulated plant, and a bus port that goes away."""
 
+HEATS = "over_temperature"
+
 LONGEST_S = 10 * 366 * 86400.0
 SHORTEST_S = 0.001
 SEED_MAX = 2**63 - 1
@@ -209,16 +211,22 @@ def _vehicle_spec(valid: Mapping[str, Any]) -> VehicleSpec:
 
 
 def _vehicle(fields: Check) -> Check:
-    """A table of these fields whose minimum is not above its maximum."""
+    """A table of these fields of which none contradicts another."""
 
     def check(value: Any) -> Any:
         valid = fields(value)
-        spec = _vehicle_spec(valid)
-        if spec.min_a > spec.max_a:
-            raise expected(f"at most max_a, {spec.max_a:g}", spec.min_a, "min_a")
+        settle(list(_contradictions(_vehicle_spec(valid))))
         return valid
 
     return check
+
+
+def _contradictions(spec: VehicleSpec) -> Iterator[vol.Invalid]:
+    for key, amps in (("min_a", spec.min_a), ("first_module_a", spec.first_module_a)):
+        if amps > spec.max_a:
+            yield expected(f"at most max_a, {spec.max_a:g}", amps, key)
+    if spec.top_up_kwh > spec.battery_kwh:
+        yield expected(f"at most battery_kwh, {spec.battery_kwh:g}", spec.top_up_kwh, "top_up_kwh")
 
 
 def _event(further_keys: Mapping[str, Fields], moment: Check) -> Check:
@@ -234,6 +242,8 @@ def _event(further_keys: Mapping[str, Fields], moment: Check) -> Check:
             raise expected("a table", value)
         known = isinstance(value.get("do"), str) and value["do"] in checks
         valid = checks[value["do"]](value) if known else no_do({key: value[key] for key in value.keys() & {"do"}})
+        if "celsius" in valid and valid["kind"] != HEATS:
+            raise expected(f'this key only with kind = "{HEATS}"', valid["celsius"], "celsius")
         at_s, word, station = valid.pop("at_s"), valid.pop("do"), valid.pop("station", None)
         return Event(at_s, word, station, valid)
 
@@ -264,11 +274,13 @@ def _further_keys(station: Check, vehicle: Check) -> Mapping[str, Fields]:
         "bus_join": {**at, **direction},
         "bus_noise": {**anywhere, required("rate"): _RATE},
         "bus_disturb": {**anywhere, **disturbance},
-        "fault": {**at, **fault},
+        "fault": {**at, **fault, vol.Optional("celsius"): CELSIUS},
         "clear_fault": {**at, **fault},
     }
 
 
+CELSIUS = number(-40, 125)
+"""What `over_temperature` can heat a station to."""
 _RATE = number(0, 1)
 _SPAN = number(SHORTEST_S, LONGEST_S)
 _DURATION = _SPAN
@@ -306,5 +318,18 @@ _VEHICLE_KEYS: Fields = {
     vol.Optional("battery_kwh"): number(0.1, 1000),
     vol.Optional("soc"): number(0, 1),
     vol.Optional("obeys"): flag,
+    vol.Optional("ramp_step_a"): number(0.1, 100),
+    vol.Optional("first_module_a"): number(0, 100),
+    vol.Optional("second_module_s"): number(0, 3600),
+    vol.Optional("sleeps_after_s"): number(0, LONGEST_S),
+    vol.Optional("gives_up_s"): number(0, LONGEST_S),
+    vol.Optional("glitches"): integer(0, 100),
+    vol.Optional("glitch_s"): _SPAN,
+    vol.Optional("glitch_pause_s"): _SPAN,
+    vol.Optional("top_up_kwh"): number(0, 1000),
+    vol.Optional("top_up_after_s"): number(0, LONGEST_S),
+    vol.Optional("s3_s"): number(0, 60),
+    vol.Optional("digital_only"): flag,
+    vol.Optional("ventilated"): flag,
 }
 _VEHICLE_FILE = vol.Schema(_vehicle(table({**_VEHICLE_KEYS, required("source"): text})))

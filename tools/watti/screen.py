@@ -17,6 +17,7 @@ _IDLE: Mapping[str, Any] = {
     "why": "",
     "bus": None,
 }
+"""What a station without a process says."""
 _COLUMNS = (
     ("station", "station", "<"),
     ("role", "role", "<"),
@@ -53,7 +54,12 @@ def row(status: Mapping[str, Any]) -> Row:
         "contactor": "closed" if status["closed"] else "open",
         "reason": firmware["reason"],
         "fault": firmware["fault"],
+        "faults": firmware.get("faults", [firmware["fault"]] if firmware["fault"] else []),
         "why": firmware["why"],
+        "lamp": status.get("lamp") if status["pid"] is not None else None,
+        "celsius": status.get("celsius"),
+        "energy_kwh": firmware.get("energy_kwh"),
+        "session": firmware.get("session"),
         "vehicle": status["vehicle"],
         "pid": status["pid"],
         "alive": status["alive"],
@@ -75,7 +81,7 @@ def table(rows: Sequence[Row]) -> list[str]:
     widths = [max(map(len, column)) for column in zip(heads, *cells, strict=True)]
     lines = [_line(entry, widths) for entry in (heads, *cells)]
     lines.append(f"{sum(entry['drawn_a'] for entry in rows):.2f} A drawn together")
-    return lines + [f"{entry['station']}: {_sentence(entry)}" for entry in rows if _sentence(entry)]
+    return lines + [_said(entry) for entry in rows if sentence(entry)]
 
 
 def _cells(entry: Row) -> list[str]:
@@ -85,10 +91,15 @@ def _cells(entry: Row) -> list[str]:
     return ["-" if shown[key] is None else str(shown[key]) for key, _, _ in _COLUMNS]
 
 
-def _sentence(entry: Row) -> str:
+def sentence(entry: Row) -> str:
     """What its firmware says of its fault, else what such a fault is; empty without one."""
     fault = BY_CODE.get(entry["fault"])
     return entry["why"] or ("" if fault is None else fault.sentence)
+
+
+def _said(entry: Row) -> str:
+    lamp = f" (lamp: {entry['lamp']})" if entry["lamp"] else ""
+    return f"{entry['station']}: {sentence(entry)}{lamp}"
 
 
 def _line(cells: Sequence[str], widths: Sequence[int]) -> str:
