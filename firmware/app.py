@@ -264,7 +264,10 @@ class App:
     def _turn(self, now: float) -> None:
         """The switch stands at a new position: end what is offered, leave or close the group, start afresh."""
         self._switch, self._turn_settles_at = self._turned_to, inf
-        self._take_role(now)
+        if self._switch is None and isinstance(self.role, Secondary):
+            self.station.set_fault("switch_unreadable", now)  # no turn: the group hears that it holds nothing
+        else:
+            self._take_role(now)
 
     def _new_life(self, now: float) -> None:
         """This process stood still for longer than a lease: nothing it remembers of the group is true."""

@@ -75,6 +75,8 @@ class Diary:
         self._store = store
         self._energy = energy
         self._seen: Seen | None = None
+        self._knows = False
+        """The pilot can tell whether a vehicle is there."""
         self._since = now
         """Until when the session's times are counted."""
         self._charges = False
@@ -119,8 +121,10 @@ class Diary:
     def step(self, now: float) -> None:
         """Give up a session whose vehicle has gone while nobody looked, and keep the energy."""
         if now >= self.look_at:
-            self.look_at = inf
-            self._end("while off", now)
+            self.look_at = now + _LOOK_S
+            if self._knows:
+                self.look_at = inf
+                self._end("while off", now)
         if self._energy.wh >= self._save_at_wh:
             self._save(now)
 
@@ -128,6 +132,7 @@ class Diary:
         """The station may have changed."""
         self._count_time(now)
         before = self._seen
+        self._knows = seen.connected is not None
         if seen.connected is None:
             seen = seen._replace(connected=before is not None and before.connected)
         self._seen = seen

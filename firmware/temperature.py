@@ -30,11 +30,13 @@ class Temperature:
         if not _SOUND_C[0] <= celsius <= _SOUND_C[1]:  # NaN is not within either
             self._missing += 1
             return
-        cooler, warmer = min(celsius, self._before), max(celsius, self._before)
-        self._missing, self._before = 0, celsius
-        if math.isnan(cooler) or math.isnan(warmer):
+        before, self._before, self._missing = self._before, celsius, 0
+        if math.isnan(before):
             return
-        self._step = 0 if warmer <= _RESTORE_C else max(self._step, bisect_right(_STEPS_C, cooler))
+        if max(celsius, before) <= _RESTORE_C:
+            self._step = 0
+        else:
+            self._step = max(self._step, bisect_right(_STEPS_C, min(celsius, before)))
 
     @property
     def lost(self) -> bool:

@@ -21,6 +21,7 @@ _TOOLS = Path(__file__).parent
 _NAMES = ("s1", "s2", "s3", "s4", "s5")
 _PATIENCE_S = 90.0
 _LOOK_S = 0.0005
+_RELEASE_S = 0.2  # by then the ground-fault sensor has let go: a trip that outlasts its vehicle may need 15 min
 _PAUSE_S = 7.0  # after leaving state C, and until the pilot has been low for long enough
 
 Stations = Mapping[str, Mapping[str, Any]]
@@ -35,6 +36,7 @@ def opened(vehicle: VehicleSpec, request: Mapping[str, Any], count: int) -> list
                 ask(socket, {"do": "plug", "station": name, "vehicle": asdict(vehicle)})
             _wait(socket, lambda seen: all(seen[name]["closed"] for name in _NAMES))
             times += [_open(socket, {**request, "station": name}) for name in _NAMES]
+            time.sleep(_RELEASE_S)
             _clear(socket)
             time.sleep(_PAUSE_S)
     return times

@@ -181,6 +181,7 @@ def test_without_textual_there_is_the_plain_table(tmp_path: Path) -> None:
         assert shown.process.wait(PATIENCE_S) == 0
         assert b"A drawn together" in shown.shown
         assert SCREEN not in shown.shown
+        assert b"has ended" not in shown.shown
     assert only_logs(folder)
 
 

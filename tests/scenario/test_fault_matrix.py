@@ -12,12 +12,15 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from firmware.app import SWITCH_STABLE_S
 from firmware.protection import BY_CODE, Clears, Severity
 from firmware.states import STATES
 from firmware.timing import OPEN_UNDER_LOAD_S, PILOT_HOLD_S, RECLOSE_S
+from hal.simulated.board import PlantJournal
+from hal.simulated.line import Direction
 from hal.simulated.plant import CONTACTOR_S, FAULT_KINDS
 from hal.simulated.vehicle import VehicleSpec
-from tests.scenario.helpers import TIMING, WORST, Bench, judged, plugs, scenario
+from tests.scenario.helpers import REFUSER, WORST, Bench, judged, plugs, scenario
 
 VENTILATED = replace(WORST, name="ventilated", ventilated=True)
 FULL = replace(WORST, name="full", soc=1.0)
@@ -139,7 +142,7 @@ class Group(Bench):
         return self.drawn() == [16.0, 16.0, 16.0]
 
     def check_effect(self) -> None:
-        """What the table says of the faults that it has: the pilot at once, the contactor within its time."""
+        """What the table says of the faults that it has: the pilot at once, the contactor within its time, the lamp."""
         severities = {BY_CODE[code].severity for code in self.codes}
         at_once = not severities.isdisjoint({Severity.DISABLED, Severity.STOP})
         plant = self.plant(self.victim)
@@ -149,6 +152,8 @@ class Group(Bench):
             if "contactor_stuck" not in plant.faults:
                 left_s = 2 * CONTACTOR_S if at_once else OPEN_UNDER_LOAD_S + 2 * CONTACTOR_S
                 assert self.until(lambda: not plant.contactor_closed, left_s, 0.01) < inf
+        if self.codes:
+            assert plant.light == BY_CODE[self.app(self.victim).station.faults.worst].light
         if "thermometer" in self.codes:
             assert plant.offered_a <= 12.0
 
@@ -222,6 +227,47 @@ def test_no_state_and_no_kind_is_left_out() -> None:
     assert set(KINDS) <= set(BY_CODE)
 
 
+# What shows only when somebody does something
+
+
+@pytest.mark.parametrize("kind", ["contactor_stuck", "ground_fault_self_test"])
+def test_what_shows_at_the_next_opening_or_closing_disables_the_station_until_a_restart(kind: str) -> None:
+    group = Group()
+    with judged(group):
+        group.bring_to("C2")
+        group.inject(kind)
+        group.wait(30.0)
+        assert not group.codes
+        group.unplug()
+        group.wait(5.0)
+        if kind == "ground_fault_self_test":
+            assert not group.codes
+            group.plug(WORST)
+        group.wait_until(lambda: group.codes == {kind}, 20)
+        group.check_effect()
+        group.wait(10.0)
+        assert group.offered() == [24.0, 24.0, 0.0]
+        group.mend(kind)
+        if kind == "contactor_stuck":
+            group.plug(WORST)
+        check_return(group, "C2", {kind})
+
+
+def test_what_a_welded_contactor_lets_through_is_not_given_to_others() -> None:
+    """Its vehicle draws on, whatever the pilot says."""
+    group = Group()
+    group.plug(REFUSER)
+    group.wait_until(group.all_charge, 40)
+    group.inject("contactor_stuck")
+    group.inject("pilot_range")
+    totals = [0.0]
+    for _ in range(600):
+        group.wait(0.1)
+        totals.append(sum(group.drawn()))
+    assert (group.state, group.drawn()) == ("F", [16.0, 16.0, 16.0])
+    assert max(totals) <= 48.0
+
+
 # Pairs
 
 
@@ -268,8 +314,8 @@ _OPENING = [
 ]
 OTHERS_S = 1.0
 """A poll brings the report, the next ones the grants: less than two cycles."""
-_LATER_S = {"overdraw": PILOT_HOLD_S, "switch_unreadable": TIMING.release_s}
-"""While one overdraws, the others are cut and raised, and a raise waits; one without a setting has left the bus."""
+_LATER_S = {"overdraw": PILOT_HOLD_S}
+"""While one overdraws, the others are cut and raised again, and the next raise waits."""
 
 
 @pytest.mark.parametrize(("kind", "victim"), _OPENING)
@@ -294,3 +340,105 @@ def test_what_heat_takes_from_a_station_goes_to_the_others(celsius: float) -> No
         left_a = {66.0: 24.0, 69.0: 12.0}[celsius]
         own_a = min(left_a, 16.0)
         assert group.offered() == [24.0 - own_a / 2, 24.0 - own_a / 2, own_a]
+
+
+# Faults of the group and of the log
+
+
+def lonely(direction: Direction) -> Group:
+    """s3 charges; then its wire is cut."""
+    group = Group()
+    group.bring_to("C2")
+    group.world.line.cut(2, direction)
+    return group
+
+
+@pytest.mark.parametrize(
+    ("direction", "code"), [("both", "no_primary"), ("receive", "no_primary"), ("send", "unheard")]
+)
+def test_a_cut_wire_is_named_by_what_still_goes_through(direction: Direction, code: str) -> None:
+    group = lonely(direction)
+    with judged(group):
+        group.wait_until(lambda: group.codes == {code}, 40)
+        assert BY_CODE[code].severity is Severity.GROUP
+        assert group.offered() == [24.0, 24.0, 0.0]
+        group.wait(60)
+        assert group.codes == {code}
+        group.world.line.join(2, direction)
+        group.wait_until(lambda: group.all_charge() and not group.codes, BACK_S)
+
+
+@pytest.mark.parametrize(("before", "after"), [("send", "receive"), ("receive", "send")])
+def test_one_cut_after_the_other_changes_the_name(before: Direction, after: Direction) -> None:
+    codes: dict[Direction, set[str]] = {"send": {"unheard"}, "receive": {"no_primary"}}
+    group = lonely(before)
+    with judged(group):
+        group.wait_until(lambda: group.codes == codes[before], 40)
+        group.world.line.cut(2, after)
+        group.world.line.join(2, before)
+        group.wait_until(lambda: group.codes == codes[after], 40)
+
+
+def test_a_primary_whose_leases_are_too_long_is_a_fault_of_the_configuration_until_it_is_put_right() -> None:
+    bench = Bench(scenario(plugs(1, 2), "BF", off=[1]))
+    usual = bench.simulation.timing
+    with judged(bench):
+        bench.run(1.0)
+        bench.simulation.timing = replace(usual, lease_s=6.0, release_s=15.0)
+        bench.world.power_on(0)
+        bench.run(60.0)
+        assert (bench.faults(), bench.drawn()) == (["", "configuration"], [48.0, 0.0])
+        bench.simulation.timing = usual
+        bench.world.restart(0)
+        bench.run(120.0)
+        assert (bench.faults(), bench.drawn()) == (["", ""], [24.0, 24.0])
+
+
+def test_a_configuration_fault_ends_with_its_primary() -> None:
+    bench = Bench(scenario((), "BF", off=[1]))
+    bench.run(1.0)
+    bench.simulation.timing = replace(bench.simulation.timing, lease_s=6.0, release_s=15.0)
+    bench.world.power_on(0)
+    bench.run(30.0)
+    assert bench.faults() == ["", "configuration"]
+    bench.world.power_off(0)
+    bench.run(60.0)
+    assert bench.faults()[1] == "no_primary"
+
+
+def test_a_station_above_its_rating_is_disabled_until_its_switch_is_turned_back() -> None:
+    group = Group()
+    with judged(group):
+        group.bring_to("C2")
+        group.turn(12)
+        group.wait(SWITCH_STABLE_S - 0.05)
+        assert not group.codes
+        group.wait(0.2)
+        assert (group.codes, group.state, group.plant(3).contactor_closed) == ({"switch_unsupported"}, "F", False)
+        group.wait(600.0)
+        assert group.state == "F"
+        group.turn(15)
+        group.wait_until(lambda: group.all_charge() and not group.codes, BACK_S)
+
+
+class _Full(PlantJournal):
+    """A journal that can't keep what it is given."""
+
+    __slots__ = ("problem",)
+
+    def __init__(self) -> None:
+        super().__init__("test", lambda event, fields: None)
+        self.problem = "event log /full/s3.jsonl: no space left on device"
+
+
+def test_a_log_that_can_t_be_written_is_said_and_charging_goes_on() -> None:
+    bench = Bench(scenario(plugs(1, 2, 3), "BFF", off=[3]))
+    journal = bench.world.slots[2].board.journal = _Full()
+    with judged(bench):
+        bench.world.power_on(2)
+        bench.run(80.0)
+        assert (bench.faults(), bench.drawn()) == (["", "", "log"], [16.0, 16.0, 16.0])
+        assert bench.plant(3).light.words == "amber 5-5"
+        journal.problem = ""
+        bench.run(81.0)
+        assert bench.faults() == ["", "", ""]

@@ -22,6 +22,7 @@ SWITCHES = (0xB, 0xF, 0xF, 0xF, 0xF)
 WIDE, NARROW = (120, 40), (80, 24)
 PATIENCE_S = 20.0
 VIEW = {"role": "secondary", "limit_a": 48.0, "reason": "share", "fault": "", "why": "", "bus": None}
+STATION = '[station]\nmodel = "48A"\n\n[bus]\nport = "none"\n\n[board]\nkind = "simulated"\n'
 
 Play = Callable[[Pilot[int]], Awaitable[None]]
 
@@ -34,7 +35,10 @@ class Desk:
         self.socket = folder / "bench.sock"
         self.cut: list[tuple[str, bool]] = []
         (folder / "log").mkdir()
+        (folder / "stations").mkdir()
         names = [f"s{number}" for number in range(1, len(switches) + 1)]
+        for name in names:
+            (folder / "stations" / f"{name}.toml").write_text(STATION)
         plants = {name: Plant(switch, dead_man_s=600.0) for name, switch in zip(names, switches, strict=True)}
         self._server = PlantServer(listen(self.socket), plants, time.monotonic(), self._port)
         self._stop, self._stopped = socket.socketpair()

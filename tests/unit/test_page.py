@@ -13,6 +13,8 @@ from textual.widgets import OptionList
 from hal.simulated.remote import ask
 from tests.unit.page_desk import NARROW, Desk, part, said, shown, tiles_of, wait_for
 from watti.page_dialogs import Choose, Help
+from watti.page_view import View
+from watti.scenario import load_vehicles
 
 
 @pytest.fixture
@@ -83,6 +85,7 @@ def test_up_and_down_go_by_the_rows_of_cards(tmp_path: Path) -> None:
 
 def test_a_click_chooses_a_station(desk: Desk) -> None:
     async def play(pilot: Pilot[int]) -> None:
+        await wait_for(pilot, lambda: "s3" in shown(pilot))
         assert await pilot.click(list(pilot.app.screen.query(".tile"))[2])
         await pilot.press("p", "enter")
         await wait_for(pilot, lambda: desk.status()["s3"]["vehicle"] == "sedan")
@@ -101,6 +104,34 @@ def test_vehicles_are_plugged_in_and_unplugged(desk: Desk) -> None:
         await wait_for(pilot, lambda: desk.status()["s1"]["vehicle"] is None)
         await pilot.press("u")
         await wait_for(pilot, lambda: "s1: no vehicle is plugged in" in said(pilot))
+
+    desk.play(play)
+
+
+def test_a_vehicle_file_that_is_broken_is_said_and_the_screen_goes_on(
+    desk: Desk, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    broken = desk.folder / "broken.toml"
+    broken.write_text("max_a = -3")
+    monkeypatch.setattr("watti.page.load_vehicles", lambda: load_vehicles(desk.folder))
+
+    async def play(pilot: Pilot[int]) -> None:
+        await pilot.press("p")
+        await wait_for(pilot, lambda: any(f"{broken}: max_a: expected" in notice for notice in said(pilot)))
+        await pilot.press("plus")
+        await wait_for(pilot, lambda: desk.status()["s1"]["switch"] == 0xC)
+
+    desk.play(play)
+
+
+def test_what_was_asked_before_an_act_does_not_undo_it(desk: Desk) -> None:
+    async def play(pilot: Pilot[int]) -> None:
+        view = pilot.app.screen.query_one(View)
+        before = list(desk.status().values())
+        await pilot.press("plus")
+        await wait_for(pilot, lambda: "s1: switch at C" in said(pilot))
+        await view.take(before, [], 0.0)
+        assert "│ C │" in tiles_of(pilot)[0]
 
     desk.play(play)
 

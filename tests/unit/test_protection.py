@@ -151,8 +151,8 @@ def lasts_s(faults: Faults, code: str, now: float) -> float:
 
 RULES = {
     Clears.CAUSE: 0.0,
-    Clears.PAUSE: ERROR_PAUSE_S,
-    Clears.RECLOSE: RECLOSE_S,
+    Clears.PAUSE: 30.0,
+    Clears.RECLOSE: 900.0,
     Clears.UNPLUG: inf,
     Clears.RESTART: inf,
 }

@@ -245,8 +245,8 @@ def test_energy_never_runs_backwards_nor_jumps(amps: float | None, volts: float)
     energy = Energy()
     for now in range(10):
         before_wh = energy.wh
-        energy.add(amps if now % 2 else 10.0, volts if now % 2 else 240.0, float(now))
-        assert before_wh <= energy.wh <= before_wh + 1.0
+        energy.add(amps if now % 3 else 10.0, volts if now % 3 else 240.0, float(now))
+        assert before_wh <= energy.wh <= before_wh + 3 * 2400.0 / 3600.0 + 1e-9
 
 
 # One reading after another

@@ -34,6 +34,17 @@ def test_a_leak_while_the_pwm_is_stopped_and_the_car_still_draws_opens_at_the_tr
 
 
 @pytest.mark.clause("ground fault")
+def test_a_leak_that_is_there_when_the_contactor_closes_opens_it_at_the_trip() -> None:
+    evse = Evse()
+    evse.plant.inject("ground_fault", evse.now)
+    evse.plug()
+    evse.run(30)
+    closed = evse.first(lambda seen: seen.contactor_closed)
+    assert evse.opened_after(closed) == pytest.approx(TRIP_S + CONTACTOR_S, abs=EDGE_S)
+    assert evse.fault == "ground_fault"
+
+
+@pytest.mark.clause("ground fault")
 @pytest.mark.parametrize(("trip_s", "release_s"), [(0.025, 0.05), (0.45, 0.05), (0.45, 0.45)])
 def test_every_closing_has_a_self_test_before_it(trip_s: float, release_s: float) -> None:
     evse = Evse()

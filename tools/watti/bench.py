@@ -23,13 +23,12 @@ from hal.simulated.plant import Plant
 from hal.simulated.ptys import PtyLine
 from hal.simulated.server import PlantServer, listen
 from watti.names import held
-from watti.page_process import PageProcess, can_show
+from watti.page_process import INTERRUPTED, QUIT, PageProcess, can_show
 from watti.screen import Row, Screen, row, table
 from watti.where import bench_dir
 
 DRAW_S = 0.5
 PATIENCE_S = 2.0
-_INTERRUPTED = 130
 
 
 def run(args: Namespace) -> int:
@@ -126,7 +125,7 @@ class Bench:
                 self._reap()
             asked = [number for number in numbers if number != SIGCHLD]
             if asked:
-                return _INTERRUPTED if asked[0] == SIGINT else 0
+                return INTERRUPTED if asked[0] == SIGINT else 0
             code = self._page_ended()
             if code is not None or now >= until:
                 return code or 0
@@ -183,7 +182,7 @@ class Bench:
     def _page_ended(self) -> int | None:
         """The exit code of the bench when the user has quit the live screen. One that failed is replaced."""
         code = None if self._page is None else self._page.ended()
-        if self._page is None or code in (None, 0, _INTERRUPTED):
+        if self._page is None or code in (None, QUIT, INTERRUPTED):
             return code
         print(f"the live screen has ended ({_how(code)}), see {self._page.log}; the bench goes on", flush=True)
         self._page, self._screen = None, Screen()

@@ -5,7 +5,6 @@ or the bench has gone, 130 after Ctrl-C; a failure's traceback goes to DIR/log/s
 """
 
 import asyncio
-import signal
 import sys
 import time
 from argparse import ArgumentParser
@@ -22,12 +21,14 @@ from textual.screen import Screen
 from textual.theme import Theme
 from textual.widgets import Footer
 
+from firmware.config import ConfigError
 from firmware.protection import BY_CODE
 from firmware.rotary import Chart
 from hal.simulated.remote import Refused, ask
+from hal.simulated.vehicle_spec import VehicleSpec
 from watti.logs import Logs
 from watti.page_dialogs import Choice, Choose, Help
-from watti.page_process import INTERRUPTED, TERMINATED
+from watti.page_process import INTERRUPTED
 from watti.page_view import Status, View
 from watti.scenario import CONFIGS, DEFAULT_VEHICLE, FAULT_KINDS, load_vehicles
 
@@ -145,9 +146,14 @@ class Bench(Screen[None]):
         await self._turn(self._chosen["station"], f"{(self._chosen['switch'] + by) % 16:X}")
 
     def action_plug(self) -> None:
-        vehicles = sorted(load_vehicles().items())
-        choices = [Choice(name, f"{spec.max_a:>3.0f} A  {_about(name)}") for name, spec in vehicles]
-        self._ask(Choose(f"Plug into {self._chosen['station']}", choices, DEFAULT_VEHICLE), self._plug)
+        try:
+            vehicles = load_vehicles()
+        except ConfigError as refused:  # somebody has just edited one
+            self.notify("\n".join(refused.errors), severity="error", markup=False)
+            return
+        choices = [Choice(name, f"{spec.max_a:>3.0f} A  {_about(name)}") for name, spec in sorted(vehicles.items())]
+        dialog = Choose(f"Plug into {self._chosen['station']}", choices, DEFAULT_VEHICLE)
+        self._ask(dialog, partial(self._plug, vehicles))
 
     async def action_unplug(self) -> None:
         await self._do(self._chosen["station"], {"do": "unplug"}, "unplugging")
@@ -181,14 +187,13 @@ class Bench(Screen[None]):
     async def _turn(self, name: str, position: str) -> None:
         await self._do(name, {"do": "switch", "position": int(position, 16)}, f"switch at {position}")
 
-    async def _plug(self, name: str, vehicle: str) -> None:
-        await self._do(name, {"do": "plug", "vehicle": asdict(load_vehicles()[vehicle])}, f"{vehicle} plugged in")
+    async def _plug(self, vehicles: Mapping[str, VehicleSpec], name: str, vehicle: str) -> None:
+        await self._do(name, {"do": "plug", "vehicle": asdict(vehicles[vehicle])}, f"{vehicle} plugged in")
 
     async def _break(self, name: str, kind: str) -> None:
         broken = kind in self._view.status(name)["injected"]
-        await self._do(
-            name, {"do": "clear" if broken else "fault", "kind": kind}, f"{kind} {'mended' if broken else 'broken'}"
-        )
+        do, done = ("clear", "mended") if broken else ("fault", "broken")
+        await self._do(name, {"do": do, "kind": kind}, f"{kind} {done}")
 
     async def _do(self, name: str, request: Mapping[str, Any], done: str = "") -> bool:
         """Ask the bench for it and say how it went. False when it was not done."""
@@ -209,7 +214,8 @@ class Bench(Screen[None]):
 
 def _about(vehicle: str) -> str:
     """What its file says in its first line."""
-    first = (CONFIGS / "vehicles" / f"{vehicle}.toml").read_text().partition("\n")[0]
+    path = CONFIGS / "vehicles" / f"{vehicle}.toml"
+    first = path.read_text().partition("\n")[0] if path.exists() else ""
     return first.removeprefix("#").strip() if first.startswith("#") else ""
 
 
@@ -232,7 +238,6 @@ class Page(App[int]):
     def on_mount(self) -> None:
         self.register_theme(_THEME)
         self.theme = _THEME.name
-        asyncio.get_running_loop().add_signal_handler(signal.SIGTERM, self.action_end, TERMINATED)
 
     def action_end(self, code: int) -> None:
         self.exit(return_code=code)

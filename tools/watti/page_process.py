@@ -7,12 +7,11 @@ import termios
 from contextlib import suppress
 from importlib.util import find_spec
 from pathlib import Path
-from signal import SIG_IGN, SIGINT, SIGTTOU, signal
+from signal import SIG_IGN, SIGINT, signal
 
 PATIENCE_S = 2.0
-QUIT, INTERRUPTED, TERMINATED = 0, 130, 143
-"""Exit codes of a screen that has ended because it was asked to."""
-_TIDY = (None, QUIT, INTERRUPTED, TERMINATED)
+QUIT, INTERRUPTED = 0, 130
+"""Exit codes of a screen that its user has ended."""
 _NORMAL = (
     "\x1b[?1000l\x1b[?1003l\x1b[?1006l\x1b[?1015l\x1b[?1004l\x1b[?2004l\x1b[?2048l\x1b[<u\x1b[?7h\x1b[?1049l\x1b[?25h"
 )
@@ -45,7 +44,7 @@ class PageProcess:
         """Its exit code when it has ended: 0 = the user quits, 130 = by Ctrl-C, any other = it failed. The terminal
         is as it was."""
         code = self._process.poll()
-        if code not in _TIDY:
+        if code not in (None, QUIT, INTERRUPTED):
             self._tidy()
         return code
 
@@ -61,8 +60,6 @@ class PageProcess:
 
     def _tidy(self) -> None:
         """Do for the terminal what the screen had no time to do; nothing changes where it had."""
-        before = signal(SIGTTOU, SIG_IGN)
         with suppress(OSError, termios.error):  # the terminal may be gone
             termios.tcsetattr(sys.stdin, termios.TCSADRAIN, self._attributes)
             print(_NORMAL, end="", flush=True)
-        signal(SIGTTOU, before)

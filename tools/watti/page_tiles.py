@@ -5,6 +5,7 @@ from textwrap import wrap
 
 from textual.content import Content
 
+from firmware.config import MODELS
 from firmware.protection import BY_CODE
 from watti import page_words
 from watti.screen import Row, sentence
@@ -108,7 +109,7 @@ def _lamp(row: Row) -> tuple[Piece, str]:
 
 def _bar(row: Row, model: str, index: int, width: int) -> list[Piece]:
     """What is drawn, up to what is offered, up to the model's rating."""
-    rating_a = float(model.removesuffix("A") or 0) or max(row["offered_a"], row["drawn_a"], 1.0)
+    rating_a = MODELS[model]
     drawn = min(width, round(row["drawn_a"] / rating_a * width))
     offered = max(drawn, min(width, round(row["offered_a"] / rating_a * width)))
     return [

@@ -114,7 +114,9 @@ class View(Vertical):
 
     async def take(self, statuses: Sequence[Status], records: Sequence[Record], began: float) -> None:
         """All stations, and the records of their logs that are new. `began`: when the bench began, monotonic s."""
-        self._statuses = {status["station"]: status for status in statuses}
+        for status in statuses:
+            known = self._statuses.get(status["station"], status)
+            self._statuses[status["station"]] = max(known, status, key=_asked_at)  # an act may have been answered since
         rows = self._rows()
         if not self._tiles:
             self._tiles = [Tile(place) for place in range(len(rows))]
@@ -198,7 +200,7 @@ class View(Vertical):
         self._draw_events()
 
     def _draw_tile(self, tile: Tile, entry: Row, place: int, cards: bool) -> None:
-        chosen, model = place == self._place, self._models.get(entry["station"], "")
+        chosen, model = place == self._place, self._models[entry["station"]]
         tile.set_class(chosen, "chosen")
         title = ("▶ " if chosen else "") + entry["station"]
         if tile.border_title != title:
@@ -217,6 +219,11 @@ class View(Vertical):
     def _draw_events(self) -> None:
         room = max(1, self._events.content_size.height)
         _update(self._events, Content.assemble(*list(self._told)[-room:]))
+
+
+def _asked_at(status: Status) -> float:
+    t_s: float = status["t_s"]
+    return t_s
 
 
 def _update(widget: Static, content: Content) -> None:
