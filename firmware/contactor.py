@@ -50,11 +50,3 @@ class ContactorWatch:
     def fell(self) -> bool:
         """It had closed, and fell open by itself."""
         return self.commanded and self._was_closed and not self.closed
-
-    def failed(self, now: float) -> bool:
-        """It was told to close and has not."""
-        return self.commanded and now >= self.judged_at
-
-    def stuck(self, now: float) -> bool:
-        """It was told to open and has not."""
-        return not self.commanded and now >= self.judged_at

@@ -18,6 +18,7 @@ from hal.api import Journal, Store
 _STEP_WH = 100.0
 _LOOK_S = 1.0  # after a start: by then the pilot has said whether the vehicle of before is still there
 _NOT_WAITING = (Reason.IDLE, Reason.ONLINE, Reason.TEMPERATURE, Reason.FAULT)
+_SERVED = (Reason.RATING, Reason.SWITCH, Reason.SHARE, Reason.VEHICLE)
 _NUMBERS = ("energy_wh", "charging_s", "waiting_s", "peak_a")
 
 
@@ -167,9 +168,13 @@ class Diary:
             self.write("offer", now, offered_a=seen.offered_da / 10, reason=word, limit_a=limit_a)
         if before is not None and before.connected and not seen.connected:
             self.write("unplug", now, session=name)
-        if self._charges and not seen.closed:
+        if not seen.closed:
+            self._stop(_why_stopped(seen), now)
+
+    def _stop(self, why: str, now: float) -> None:
+        if self._charges:
             self._charges = False
-            self.write("stop", now, session=name, why=_why_stopped(seen))
+            self.write("stop", now, session=None if self._session is None else self._session.name, why=why)
             self._save(now)
 
     # The session
@@ -180,6 +185,7 @@ class Diary:
             self.write("resume", now, session=self._session.name)
             return
         if self._session is not None:  # another vehicle before the contactor of the last one was open
+            self._stop("unplug", now)
             self._end("unplug", now)
         began = self._journal.stamp(now)
         name = f"{began['boot']}-{int(now * 1000):x}"
@@ -217,4 +223,6 @@ def _tenths(wh: float) -> float:
 def _why_stopped(seen: Seen) -> str:
     if not seen.connected:
         return "unplug"
+    if seen.reason in _SERVED:
+        return "contactor"
     return "vehicle" if seen.reason is Reason.IDLE else seen.reason.word

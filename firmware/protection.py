@@ -110,7 +110,7 @@ FAULTS = (
         Severity.STOP,
         Clears.PAUSE,
         (2, 1),
-        "The control pilot reads 0 V: shorted or disconnected.",
+        "The control pilot reads 0 V: it is shorted to ground.",
     ),
     Fault(
         5,
@@ -169,6 +169,14 @@ FAULTS = (
         "The meter shows a current that can't be.",
     ),
     Fault(
+        20,
+        "configuration",
+        Severity.PAUSE,
+        Clears.CAUSE,
+        (1, 3),
+        "The primary's leases are too long for this station: give all stations of the circuit the same [timing].",
+    ),
+    Fault(
         10,
         "duplicate_serial",
         Severity.GROUP,
@@ -191,14 +199,6 @@ FAULTS = (
         Clears.CAUSE,
         (6, 3),
         "The group has four secondaries already.",
-    ),
-    Fault(
-        20,
-        "configuration",
-        Severity.GROUP,
-        Clears.CAUSE,
-        (1, 3),
-        "The primary's leases are too long for this station: give all stations of the circuit the same [timing].",
     ),
     Fault(
         13,
@@ -319,6 +319,10 @@ class Faults:
                 return self._gone_at[code]
             case Clears.PAUSE:
                 return self._gone_at[code] + ERROR_PAUSE_S
+            case Clears.RECLOSE if code not in self._tries:  # its vehicle has left before the sensor let go
+                return self._gone_at[code]
+            case Clears.RECLOSE if code not in self._tries:  # its vehicle has left before the sensor let go
+                return self._gone_at[code]
             case Clears.RECLOSE if code not in self._locked:
                 return self._gone_at[code] + RECLOSE_S
         return inf

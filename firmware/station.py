@@ -66,7 +66,9 @@ class Station:
         self._stopping_since: float | None = None
         self._not_before = -inf
         self._plugged_at = -inf
+        self._first_pilot_by = inf
         self._ready_at = -inf
+        """Since when amps may come: there is a group, and no fault keeps the station from charging."""
         self._wake = Wake()
         self._entered_c = -inf
         self._told_to_wait = False
@@ -189,7 +191,10 @@ class Station:
         self.sensors.step(self.offered_da, self.closed, now)
         self._timers = min(self._timers, self._filter.deadline, self.sensors.deadline)
         if self.faults.worst:
+            blocked = self.faults.blocking
             self._timers = min(self._timers, self.faults.step(now))
+            if blocked and not self.faults.blocking:
+                self._ready_at = now
         self._drive_pilot(now)
         self._drive_contactor(now)
 
@@ -221,7 +226,7 @@ class Station:
         if letter == "A":
             self._unplugged()
         elif before in ("A1", "E"):
-            self.wants, self._plugged_at = True, now
+            self.wants, self._plugged_at, self._first_pilot_by = True, now, now + _FIRST_PILOT_S
         elif letter in "CD":
             self.wants = True
         elif before in ("C2", "D2") and (self._contactor.commanded or now >= self._entered_c + CLOSE_STABLE_S):
@@ -285,10 +290,10 @@ class Station:
             return self.group_ready
         if self.state[0] in "CD":
             self._told_to_wait |= self._due(self._entered_c + _READY_S, now)
-        by = self._plugged_at + _FIRST_PILOT_S
+        by = self._first_pilot_by
         if self.group_ready:
             by = min(by, max(self._plugged_at, self._ready_at) + _GRACE_S)
-        return not self._told_to_wait and self._due(by, now)
+        return not self._told_to_wait and (self.offered_da > 0 or self._due(by, now))
 
     def _waking(self, now: float) -> bool:
         """A vehicle that does not ask is woken once by a step to steady; then it is taken as idle."""
@@ -306,6 +311,7 @@ class Station:
             self._lowered_at = now
             self.sensors.current.lowered(before, now + self._timing.settle_s)
         if offer_da:
+            self._first_pilot_by = inf
             self._board.pilot.pwm(pilot.duty(offer_da))
         else:
             self._board.pilot.steady()

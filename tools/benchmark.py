@@ -165,7 +165,7 @@ def main() -> int:
     args = parser.parse_args()
     quick = args.quick
     if args.bench:
-        on_the_bench(2 if quick else 10)
+        on_the_bench(2 if quick else 5)
         return 0
     n, seeds, hours = (5, 20, 0.5) if quick else (50, 1000, 4.0)
     print(f"poll every {TIMING.poll_s:g} s, R {TIMING.reaction_s:g} s")

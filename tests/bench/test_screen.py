@@ -155,7 +155,9 @@ def test_the_screen_of_a_killed_bench_ends_by_itself(tmp_path: Path) -> None:
 def test_a_screen_that_stands_still_does_not_hold_the_end_up(tmp_path: Path) -> None:
     with bench_on_terminal(tmp_path) as shown:
         shown.wait_for(b"no vehicle")
-        os.kill(child(shown.process.pid, b"watti.page"), signal.SIGSTOP)
+        screen = child(shown.process.pid, b"watti.page")
+        os.kill(screen, signal.SIGSTOP)
+        wait_for(lambda: Path(f"/proc/{screen}/stat").read_text().rpartition(")")[2].split()[0] == "T")
         shown.process.terminate()
         assert shown.process.wait(PATIENCE_S) == 0
         wait_for(shown.sane)

@@ -464,10 +464,10 @@ def test_a_vehicle_that_comes_before_the_contactor_has_opened_has_a_session_of_i
         [away, there, there._replace(closed=True), away._replace(closed=True), there._replace(closed=True), there, away]
     ):
         diary.see(seen, float(now))
-    assert [record["event"] for record in log if record["event"] in ("plug_in", "session")] == [
-        "plug_in",
-        "session",
-    ] * 2
+    words = [record["event"] for record in log]
+    assert [word for word in words if word in ("plug_in", "session")] == ["plug_in", "session"] * 2
+    _check_sessions(log, kept=True)
+    _check_closings(log)
 
 
 # Whatever happens

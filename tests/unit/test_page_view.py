@@ -157,6 +157,7 @@ def test_events_of_this_bench_are_told_in_words(desk: Desk) -> None:
     stamp = {"boot": boot_id(), "wall": None, "clock": "unset", "station": "s2"}
     records: list[dict[str, object]] = [
         stamp | {"t_s": now - 999, "event": "unplug", "session": "of an earlier bench"},
+        stamp | {"boot": "00000000", "t_s": now + 1, "event": "unplug", "session": "of an earlier boot"},
         stamp | {"t_s": now + 1, "event": "offer", "offered_a": 24.0, "reason": "share", "limit_a": 48.0},
         stamp | {"t_s": now + 2, "event": "fault", "fault": "diode", "lamp": "red 2-2", "sentence": "It is missing."},
         stamp | {"t_s": now + 3, "event": "hover"},

@@ -7,7 +7,12 @@ from watti.page_words import REASONS
 
 _STAMP = ("boot", "t_s", "wall", "clock", "station", "event")
 _NAMELESS: Mapping[str, str] = {}
-_ENDED = {"unplug": "unplugged", "vehicle": "the vehicle has stopped", "fault": "a fault"}
+_ENDED = {
+    "unplug": "unplugged",
+    "vehicle": "the vehicle has stopped",
+    "fault": "a fault",
+    "contactor": "the contactor fell open, or its process stood still",
+}
 
 
 def sentence(record: Mapping[str, Any], names: Mapping[str, str] = _NAMELESS) -> str:
