@@ -96,8 +96,7 @@ class App:
 
     def step(self, now: float) -> None:
         """Run what is due."""
-        if now - self._wake > self._setup.timing.lease_s:
-            self._new_life(now)
+        self._revive(now)
         self._now = now
         self.station.step(now)
         if now >= self._turn_settles_at:
@@ -109,11 +108,11 @@ class App:
         self._conclude(now)
 
     def on_inputs(self, inputs: Inputs, now: float) -> None:
-        """The board senses something new."""
-        self.step(now)
+        """The board senses something new: known before timers run, as a late process must not judge by old inputs."""
+        self._revive(now)
         self.station.on_inputs(inputs, now)
         self._watch_switch(inputs, now)
-        self._conclude(now)
+        self.step(now)
 
     def _watch_switch(self, inputs: Inputs, now: float) -> None:
         if inputs.switch != self._turned_to:
@@ -269,8 +268,11 @@ class App:
         else:
             self._take_role(now)
 
-    def _new_life(self, now: float) -> None:
-        """This process stood still for longer than a lease: nothing it remembers of the group is true."""
+    def _revive(self, now: float) -> None:
+        """A process that stood still for longer than a lease starts anew: nothing it remembers of the group is true."""
+        if now - self._wake <= self._setup.timing.lease_s:
+            return
+        self._wake = now
         self.diary.write("stall", now, for_s=round(now - self._now, 1))
         self.station.on_outputs_dropped(now)
         self._take_role(now)

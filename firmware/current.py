@@ -44,7 +44,7 @@ class CurrentWatch:
         if bad:
             if not self.bad:
                 self._bad_since = now
-            self.bad, self.amps = bad, None
+            self.bad, self.amps, self.overdrawn = bad, None, False
         else:
             self.bad, self.amps = "", amps
             self._watch_overdraw(amps, offered_da if closed else 0, now)

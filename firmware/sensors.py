@@ -71,7 +71,7 @@ class Sensors:
         current = self.current
         self.drawn_da = current.read(offered_da, closed, now)
         if closed or self.energy.flows:
-            self.energy.add(current.amps, self._board.meter.voltage_v(), now)
+            self.energy.add(current.amps if closed else 0.0, self._board.meter.voltage_v(), now)
         changed = current.overdrawn and self._faults.begin("overdraw")
         if current.bad or self._faults.worst:
             for code in ("meter", "meter_implausible"):

@@ -337,11 +337,12 @@ class Station:
     def _must_open(self, now: float) -> bool:
         if self.state[0] not in "CD" or self.faults.urgent:
             return True
-        if self._contactor.fell():
-            return True  # what is held must be asked for again
+        failed = "contactor_fell" if self._contactor.fell() else ""
         if not self.closed and self._due(self._contactor.judged_at, now):
-            self.faults.begin("contactor_open")
-            self.faults.end("contactor_open", now)
+            failed = failed or "contactor_open"
+        if failed:
+            self.faults.begin(failed)
+            self.faults.end(failed, now)
             return True
         return self._stopping_since is not None and self._due(self._stopping_since + OPEN_UNDER_LOAD_S, now)
 
@@ -359,7 +360,7 @@ class Station:
         if not ready:
             ground.abandon(now)
             return False
-        tested = ground.tested(now)  # while the pilot has yet to stand still
+        tested = ground.tested(self._filter.since, now)  # while the pilot has yet to stand still
         self._timers = min(self._timers, ground.deadline)
         return self._due(self._filter.since + CLOSE_STABLE_S, now) and tested
 

@@ -32,6 +32,7 @@ FAULT_KINDS: Final = (
     *_PILOT_DEFECTS,
     "contactor_stuck",
     "contactor_open",
+    "contactor_fell",
     "ground_fault",
     "ground_fault_self_test",
     "no_ground",
@@ -365,13 +366,15 @@ class Plant:
             self._plan()
 
     def _drive_contacts(self, now: float) -> None:
-        """The coil moves the contacts, unless it is dead or they are welded."""
-        pulled = self._coil and "contactor_open" not in self._faults
-        welded = self._contactor.value and "contactor_stuck" in self._faults
-        self._contactor.want(pulled or welded, now)
+        """The coil moves the contacts, unless they do not close, do not stay closed, or are welded."""
+        closed = self._contactor.value
+        holds = "contactor_fell" not in self._faults if closed else "contactor_open" not in self._faults
+        welded = closed and "contactor_stuck" in self._faults
+        self._contactor.want((self._coil and holds) or welded, now)
 
     def _arrive(self, now: float) -> None:
         self._contactor.arrive()
+        self._drive_contacts(now)
         if self._vehicle is not None:
             self._vehicle.on_contactor(self._contactor.value, now)
 

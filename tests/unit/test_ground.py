@@ -237,7 +237,7 @@ def test_no_sequence_passes_a_test_without_a_trip_and_a_release(moments: list[tu
         watch.ground.on_inputs(inputs, now)
         if what == "test":
             begins = not watch.drives()
-            passed = watch.ground.tested(now)
+            passed = watch.ground.tested(-inf, now)
             if begins and watch.drives():
                 seen = ""
             assert not passed or "tc" in seen
