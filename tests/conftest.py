@@ -27,6 +27,12 @@ def pytest_addoption(parser: pytest.Parser) -> None:
     )
 
 
+@pytest.hookimpl(tryfirst=True)
+def pytest_cmdline_main(config: pytest.Config) -> None:
+    if config.getoption("clauses"):
+        config.option.numprocesses = 0  # nothing runs: this process alone knows the tests
+
+
 def pytest_configure(config: pytest.Config) -> None:
     clauses = Clauses(config)
     config.pluginmanager.register(clauses)

@@ -8,6 +8,7 @@ import sys
 from collections import Counter
 from collections.abc import Sequence
 from functools import partial, wraps
+from typing import Any
 
 import pytest
 
@@ -28,6 +29,7 @@ class Reach:
         self._clauses = clauses
         self._ways: Counter[str] = Counter()
         self._faults: Counter[str] = Counter()
+        self._clause_counts: dict[str, int] = {}
         self._left_out = False
         """Not all tests of this process's stations have run."""
         self._is_whole = False
@@ -57,7 +59,20 @@ class Reach:
     def pytest_deselected(self, items: Sequence[pytest.Item]) -> None:
         self._left_out |= any(item.get_closest_marker("bench") is None for item in items)
 
+    @pytest.hookimpl(optionalhook=True)
+    def pytest_testnodedown(self, node: Any) -> None:
+        """One of several processes that share the tests (pytest-xdist) has done its part."""
+        ways, faults, self._clause_counts, left_out = node.workeroutput["reach"]
+        self._ways.update(ways)
+        self._faults.update(faults)
+        self._left_out |= left_out
+
     def pytest_sessionfinish(self, session: pytest.Session) -> None:
+        self._clause_counts = self._clause_counts or self._clauses.counts()
+        if hasattr(self._config, "workeroutput"):
+            found = (dict(self._ways), dict(self._faults), self._clause_counts, self._left_out)
+            self._config.workeroutput["reach"] = found
+            return
         self._is_whole = self._whole(session)
         if self._is_whole and any(_missing(rows) for rows in self._tables.values()):
             session.exitstatus = pytest.ExitCode.TESTS_FAILED
@@ -79,7 +94,8 @@ class Reach:
     def _whole(self, session: pytest.Session) -> bool:
         """Whether every test was to run and did."""
         asked = [self._config.rootpath / arg for arg in self._config.args]
-        stopped = session.shouldstop or session.shouldfail or self._config.option.collectonly
+        looks = self._config.option.collectonly or self._config.getoption("clauses")
+        stopped = session.shouldstop or session.shouldfail or looks
         finished = session.exitstatus in (pytest.ExitCode.OK, pytest.ExitCode.TESTS_FAILED)
         return asked == [self._config.rootpath / "tests"] and finished and not stopped and not self._left_out
 
@@ -93,7 +109,7 @@ class Reach:
             },
             "ways between them": {name: self._ways[name] for name in names},
             "faults": {fault.code: self._faults[fault.code] for fault in FAULTS},
-            "clauses with a test": self._clauses.counts(),
+            "clauses with a test": self._clause_counts,
         }
 
 
