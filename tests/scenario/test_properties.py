@@ -40,7 +40,7 @@ _EXCUSED = {
     *("ground_fault_self_test", "ground_fault", "no_ground"),
 }
 """Faults that end by a person's hand or in a quarter of an hour."""
-_SHY = {"digital_only", "gives_up", "glitch", "sleeper", "late", "slow_starter"}
+_SHY = {"needs_8a", "digital_only", "gives_up", "glitch", "sleeper", "late", "slow_starter"}
 """Vehicles that may have reasons of their own not to charge by the end."""
 
 Chance = Callable[["_World", float, int], list[Event]]
