@@ -329,8 +329,6 @@ class Faults:
                 return self._gone_at[code] + ERROR_PAUSE_S
             case Clears.RECLOSE if code not in self._tries:  # its vehicle has left before the sensor let go
                 return self._gone_at[code]
-            case Clears.RECLOSE if code not in self._tries:  # its vehicle has left before the sensor let go
-                return self._gone_at[code]
             case Clears.RECLOSE if code not in self._locked:
                 return self._gone_at[code] + RECLOSE_S
         return inf

@@ -89,7 +89,7 @@ class Runtime:
         verbs of a process that stood still must not be uttered before it knows."""
         if self._clock() >= self._refresh_at:
             self._hold()
-        self._sense(ready)
+        self._sense()
         self._listen(ready)
         now = self._clock()
         if now >= self.node.next_wakeup():
@@ -106,11 +106,10 @@ class Runtime:
         if not self._board.dead_man.refresh():
             self.node.on_outputs_dropped(now)
 
-    def _sense(self, ready: Collection[int]) -> None:
-        now = self._clock()
-        if now < self._sample_at and not any(fd in ready for fd in self._board.filenos()):
-            return
-        self._sample_at = now + self._board.sample_s
+    def _sense(self) -> None:
+        """Look at the board, whatever woke the loop: timers must not judge by what was seen before, and a refresh may
+        have taken in what the descriptor would have told."""
+        self._sample_at = self._clock() + self._board.sample_s
         if self._board.inputs() == self._inputs:
             return
         self._hold()  # a pilot that the dead-man let go must not be taken for a fault

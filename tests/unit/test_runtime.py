@@ -298,3 +298,15 @@ def test_a_hangup_that_is_ignored_stays_ignored(signals: Callable[..., Signals])
     stop = signals()
     os.kill(os.getpid(), signal.SIGHUP)
     assert stop.received() == []
+
+
+def test_what_comes_between_the_wait_and_the_refresh_is_told_in_that_turn(desk: Desk) -> None:
+    """The refresh takes in what the descriptor would have told of; nothing would tell of it again."""
+    desk.live(2.0)
+    desk.node.told()
+    desk.now += REFRESH_S
+    desk.plant.turn(3, desk.now)
+    for _ in range(5):
+        desk.pump()
+    desk.runtime.turn([])
+    assert [told[:2] for told in desk.node.told() if told[0] == "inputs"] == [("inputs", 3)]
