@@ -151,15 +151,16 @@ class App:
     def _conclude(self, now: float) -> None:
         """Something has happened: write down and show what is new, and plan the next wakeup."""
         station, role = self.station, self.role
-        if (self._board.journal.problem != "") is not ("log" in station.faults.codes):
-            (station.end_fault if "log" in station.faults.codes else station.set_fault)("log", now)
+        board, faults = self._board, station.faults
+        self._mark("log", board.journal.problem != "", now)
+        self._mark("store", board.store.problem != "" or board.session_store.problem != "", now)
         reason, whom = self._reason(), None if role is None else role.whom
         facts = (
             station.state,
             station.connected,
             station.closed,
             station.offered_da,
-            station.faults.codes,
+            faults.codes,
             reason,
             self._switch,
             whom,
@@ -170,6 +171,10 @@ class App:
             self.diary.see(self._seen(), now)
         self.diary.step(now)
         self._plan_wakeup()
+
+    def _mark(self, code: str, present: bool, now: float) -> None:
+        if present is not (code in self.station.faults.codes):
+            (self.station.set_fault if present else self.station.end_fault)(code, now)
 
     def _reason(self) -> Reason:
         """The one limit that binds now."""

@@ -1,8 +1,8 @@
 """What a station writes down: its event log, the charging session under way, and the energy it has delivered.
 
 The diary is shown how the station stands after every step and writes what is new. What people see of the energy is
-rounded down to tenths of a kWh, and saved before it is shown: it never runs backwards, and a killed process or a power
-cut loses less than a tenth.
+rounded down to tenths of a kWh, and handed to the store before it is shown: it never runs backwards, and a killed
+process or a power cut loses less than a tenth, as long as the disk takes what it is given.
 """
 
 import json
@@ -17,7 +17,9 @@ from hal.api import Journal, Store
 
 _STEP_WH = 100.0
 _LOOK_S = 1.0  # after a start: by then the pilot has said whether the vehicle of before is still there
-_NOT_WAITING = (Reason.IDLE, Reason.ONLINE, Reason.TEMPERATURE, Reason.FAULT)
+_SAVE_S = 600.0  # the times of a session are saved at least this often
+NOT_WAITING = (Reason.IDLE, Reason.ONLINE, Reason.TEMPERATURE, Reason.FAULT)
+"""Reasons of which the group is not the cause: behind any other an open contactor makes a vehicle wait."""
 _SERVED = (Reason.RATING, Reason.SWITCH, Reason.SHARE, Reason.VEHICLE)
 _NUMBERS = ("energy_wh", "charging_s", "waiting_s", "peak_a")
 
@@ -39,7 +41,7 @@ class Seen(NamedTuple):
 
     @property
     def waits(self) -> bool:
-        return bool(self.connected) and not self.closed and self.reason not in _NOT_WAITING
+        return bool(self.connected) and not self.closed and self.reason not in NOT_WAITING
 
 
 class _Session:
@@ -86,6 +88,7 @@ class Diary:
         self._total_wh, self._session = self._load()
         self._save_at_wh = 0.0
         """What the energy counts when another tenth of a kWh is to be shown."""
+        self._save_by = inf
         self.look_at = inf if self._session is None else now + _LOOK_S
         """When the session of before is given up if its vehicle has not shown; inf = there is none."""
 
@@ -126,7 +129,7 @@ class Diary:
             if self._knows:
                 self.look_at = inf
                 self._end("while off", now)
-        if self._energy.wh >= self._save_at_wh:
+        if self._energy.wh >= self._save_at_wh or now >= self._save_by:
             self._save(now)
 
     def see(self, seen: Seen, now: float) -> None:
@@ -210,6 +213,7 @@ class Diary:
         self._count_time(now)
         total_wh = self._total_wh + self._energy.wh
         counters = [total_wh] if self._session is None else [total_wh, self._session.wh]
+        self._save_by = inf if self._session is None else now + _SAVE_S
         self._save_at_wh = self._energy.wh + min(_STEP_WH - wh % _STEP_WH for wh in counters)
         session = None if self._session is None else self._session.record() | {"energy_wh": self._session.wh}
         self._store.save(json.dumps({"total_wh": total_wh, "session": session}).encode())

@@ -248,6 +248,14 @@ FAULTS = (
         (5, 5),
         "The event log can't be written: new records are kept in memory.",
     ),
+    Fault(
+        25,
+        "store",
+        Severity.WARNING,
+        Clears.CAUSE,
+        (5, 6),
+        "The station's memory can't be written: energy and session would be lost by a restart.",
+    ),
 )
 """Most severe first: the first one present is the one shown. First digit of the blinks: 1 settings, 2 pilot, 3 ground,
 4 contactor and current, 5 sensors and log, 6 group."""

@@ -148,6 +148,10 @@ class Store(Protocol):
     def save(self, record: bytes) -> None:
         """Replace the record atomically."""
 
+    @property
+    def problem(self) -> str:
+        """Why the last record is in memory only, for a person; empty when it is kept."""
+
 
 class Board(Protocol):
     """What the firmware of one station acts on."""

@@ -8,8 +8,8 @@ Job = Callable[[], None]
 
 
 class FileStore:
-    """`hal.api.Store` in one file. What can't be read or written is told to `warn`, once; a record that could
-    not be written lives on in memory."""
+    """`hal.api.Store` in one file. What can't be read or written is told to `warn`, once until it
+    works again; a record that could not be written lives on in memory."""
 
     def __init__(
         self, path: Path, warn: Callable[[str], None], submit: Callable[[Job], None] = lambda job: job()
@@ -19,7 +19,8 @@ class FileStore:
         self._path = path
         self._warn = warn
         self._submit = submit
-        self._warned = False
+        self.problem = ""
+        """Why the record is in memory only; empty when it is kept."""
         self._waits = False
         """A job that will write what is the record then is on its way."""
         self._record = self._read()
@@ -37,6 +38,7 @@ class FileStore:
         self._waits = False  # before the record is read: one that comes meanwhile is written again
         try:
             self._write(self._record)
+            self.problem = ""
         except OSError as error:
             self._complain(error)
 
@@ -68,6 +70,6 @@ class FileStore:
             os.close(folder)
 
     def _complain(self, error: OSError) -> None:
-        if not self._warned:
-            self._warned = True
-            self._warn(f"{self._path}: {error.strerror}: the record is kept in memory only")
+        before, self.problem = self.problem, f"{self._path}: {error.strerror}: the record is kept in memory only"
+        if self.problem != before:
+            self._warn(self.problem)

@@ -14,6 +14,8 @@ class MemoryStore:
 
     __slots__ = ("_record",)
 
+    problem = ""
+
     def __init__(self) -> None:
         self._record = b""
 

@@ -41,7 +41,8 @@ FOUND: dict[str, set[str]] = {
     "pilot_range": _ALL - {"E", "F"},
     "diode": {"B1", "B2", "C2", "D2"},
     "contactor_stuck": {"C1", "D1"},
-    "contactor_open": {"C2", "D2"},
+    "contactor_open": set(),
+    "contactor_fell": _LIVE,
     "ground_fault": _LIVE,
     "ground_fault_self_test": set(),
     "no_ground": _LIVE,
@@ -54,7 +55,8 @@ FOUND: dict[str, set[str]] = {
     "bus_port": _ALL,
 }
 """In which states a station finds a fault with nobody doing anything: a diode shows with PWM (in B1 with the first
-pilot), a weld when the contactor opens, a leak while the output is live, a deaf ground sensor at the next closing."""
+pilot), a weld when the contactor opens, a leak while the output is live, a deaf ground sensor or a contactor that does
+not close at the next closing."""
 
 
 class Group(Bench):
@@ -253,6 +255,24 @@ def test_what_shows_at_the_next_opening_or_closing_disables_the_station_until_a_
         check_return(group, "C2", {kind})
 
 
+def test_a_contactor_that_does_not_close_any_more_is_found_at_the_next_closing() -> None:
+    group = Group()
+    with judged(group):
+        group.bring_to("C2")
+        group.inject("contactor_open")
+        group.wait(30.0)
+        assert (group.codes, group.all_charge()) == (set(), True)
+        group.unplug()
+        group.wait(5.0)
+        group.plug(WORST)
+        group.wait_until(lambda: group.codes == {"contactor_open"}, 20)
+        group.check_effect()
+        group.wait(5.0)
+        assert group.offered() == [24.0, 24.0, 0.0]
+        group.mend("contactor_open")
+        check_return(group, "C2", {"contactor_open"})
+
+
 def test_what_a_welded_contactor_lets_through_is_not_given_to_others() -> None:
     """Its vehicle draws on, whatever the pilot says."""
     group = Group()
@@ -266,6 +286,59 @@ def test_what_a_welded_contactor_lets_through_is_not_given_to_others() -> None:
         totals.append(sum(group.drawn()))
     assert (group.state, group.drawn()) == ("F", [16.0, 16.0, 16.0])
     assert max(totals) <= 48.0
+
+
+# A process that stands still for less than the dead-man's second
+
+
+def _is_testing(group: Group) -> bool:
+    return group.plant(3)._testing
+
+
+def _is_letting_go(group: Group) -> bool:
+    return group.plant(3).inputs.ground_fault and not group.plant(3)._testing
+
+
+def _has_told_to_close(group: Group) -> bool:
+    return group.app(3).station._contactor.commanded
+
+
+_STALLS = list(product([_is_testing, _is_letting_go, _has_told_to_close], [0.0, 0.01], [0.3, 0.55, 0.7, 0.95]))
+
+
+@pytest.mark.parametrize(("moment", "later_s", "for_s"), _STALLS)
+def test_a_late_process_judges_by_what_is_and_not_by_what_was_before(
+    moment: Callable[[Group], bool], later_s: float, for_s: float
+) -> None:
+    """The sensor has tripped and let go, or the contactor has closed, while nobody looked."""
+    group = Group()
+    with judged(group):
+        group.plug(WORST)
+        assert group.until(lambda: moment(group), 20.0) < inf
+        group.wait(later_s)
+        group.world.stall(2, for_s)
+        shown: set[str] = set()
+        for _ in range(1000):
+            group.wait(0.01)
+            shown |= group.codes
+        assert shown == set()
+        group.wait_until(group.all_charge, 20.0)
+
+
+@pytest.mark.parametrize(
+    ("kind", "moment"), [("ground_fault_self_test", _is_testing), ("contactor_open", _has_told_to_close)]
+)
+@pytest.mark.parametrize("for_s", [0.3, 0.55, 0.7, 0.95])
+def test_a_late_process_still_finds_what_has_failed(kind: str, moment: Callable[[Group], bool], for_s: float) -> None:
+    group = Group()
+    with judged(group):
+        group.inject(kind)
+        group.plug(WORST)
+        assert group.until(lambda: moment(group), 20.0) < inf
+        group.world.stall(2, for_s)
+        group.wait(for_s + 0.6)
+        assert group.codes == {kind}
+        group.check_effect()
 
 
 # Pairs

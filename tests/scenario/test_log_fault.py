@@ -1,6 +1,6 @@
-"""A station whose event log can't be written, in a group in virtual time."""
+"""A station whose event log or memory can't be written, in a group in virtual time."""
 
-from hal.simulated.board import PlantJournal
+from hal.simulated.board import MemoryStore, PlantJournal
 from tests.scenario.helpers import Bench, judged, plugs, scenario
 
 SETTLED_S = 60.0
@@ -10,6 +10,10 @@ class _FullJournal(PlantJournal):
     """Of a station whose disk is full."""
 
     problem = "the event log is full"
+
+
+class _FullStore(MemoryStore):
+    problem = "the disk is full"
 
 
 def test_a_station_that_can_not_write_its_log_says_so_and_goes_on() -> None:
@@ -23,3 +27,18 @@ def test_a_station_that_can_not_write_its_log_says_so_and_goes_on() -> None:
         board.journal = journal
         bench.run(SETTLED_S + 10)
     assert (bench.faults(), bench.drawn()) == (["", ""], [24.0, 24.0])
+
+
+def test_a_station_that_can_not_save_what_it_has_to_remember_says_so_and_goes_on() -> None:
+    bench = Bench(scenario(plugs(1, 2), "BF"))
+    with judged(bench):
+        bench.run(SETTLED_S)
+        board = bench.world.slots[1].board
+        for name in ("store", "session_store"):
+            store = getattr(board, name)
+            setattr(board, name, _FullStore())
+            bench.run(bench.now + 5)
+            assert (bench.faults(), bench.drawn()) == (["", "store"], [24.0, 24.0])
+            setattr(board, name, store)
+            bench.run(bench.now + 5)
+            assert (bench.faults(), bench.drawn()) == (["", ""], [24.0, 24.0])

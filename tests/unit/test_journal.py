@@ -441,3 +441,17 @@ def test_of_records_that_wait_for_the_disk_the_last_is_written(tmp_path: Path) -
     store.save(b"3")
     jobs.pop()()
     assert (tmp_path / "s1.json").read_bytes() == b"3"
+
+
+def test_a_store_says_while_it_can_not_be_written_and_once_to_whom_it_warns(tmp_path: Path) -> None:
+    said: list[str] = []
+    folder = tmp_path / "state"
+    store = FileStore(folder / "s1.json", said.append)
+    folder.touch()  # a file in its place
+    for record in (b"1", b"2"):
+        store.save(record)
+        assert "memory only" in store.problem
+    assert said == [store.problem]
+    folder.unlink()
+    store.save(b"3")
+    assert (store.problem, (folder / "s1.json").read_bytes()) == ("", b"3")

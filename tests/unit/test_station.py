@@ -440,7 +440,7 @@ def test_a_fault_that_stays_never_closes_the_contactor_again(kind: str) -> None:
     assert not any(seen.contactor_closed for at, seen in evse.log if at > begin)
 
 
-@pytest.mark.parametrize("kind", ["diode", "pilot_short", "pilot_range", "meter", "contactor_open"])
+@pytest.mark.parametrize("kind", ["diode", "pilot_short", "pilot_range", "meter", "contactor_open", "contactor_fell"])
 @pytest.mark.parametrize("for_s", [0.01, 0.1, 0.26, 1.0, 5.0])
 @pytest.mark.parametrize("at_s", [0.0, 0.1, 0.6, 1.3, 1.9, 2.2, 9.0])
 def test_a_fault_of_any_length_at_any_moment_is_survived(kind: str, for_s: float, at_s: float) -> None:
@@ -482,16 +482,47 @@ def test_contactor_that_does_not_close_is_its_own_fault_and_is_tried_again() -> 
     assert evse.fault == ""
 
 
-def test_contactor_that_falls_open_by_itself_asks_for_its_lease_again() -> None:
+def test_contactor_that_falls_open_by_itself_is_its_own_fault_and_asks_for_its_lease_again() -> None:
     evse = Evse()
     evse.charge_by_hand()
     evse.run(10)
-    evse.plant.inject("contactor_open", evse.now)  # its coil loses its supply for a moment
+    evse.plant.inject("contactor_fell", evse.now)  # its coil loses its supply for a moment
     evse.run(0.05)
     assert not evse.closed
-    evse.plant.clear("contactor_open", evse.now)
-    assert evse.station.holder.amps_da == 0
-    assert evse.until(lambda: evse.closed) >= 4.9
+    evse.plant.clear("contactor_fell", evse.now)
+    assert evse.station.faults.codes == ("contactor_fell",)
+    assert (evse.station.holder.amps_da, evse.offered_a, evse.station._contactor.commanded) == (0, 0.0, False)
+    assert evse.station.report(evse.now).fault == NUMBER["contactor_fell"]
+    assert 29.9 <= evse.until(lambda: evse.closed) < 40
+    assert evse.fault == ""
+
+
+@pytest.mark.parametrize("held_s", [0.0, 0.2, 1.0, 7.0])
+def test_contactor_that_falls_open_after_each_closing_is_tried_every_30_s_only(held_s: float) -> None:
+    evse = Evse()
+    evse.plug()
+    begin = evse.now
+    while evse.now < begin + 600.0:
+        assert evse.until(lambda: evse.closed) < 45.0
+        evse.run(held_s)
+        evse.plant.inject("contactor_fell", evse.now)
+        assert evse.until(lambda: not evse.closed) < 0.1
+        evse.plant.clear("contactor_fell", evse.now)
+        evse.run(0.01)
+        assert evse.station.faults.codes == ("contactor_fell",)
+    closings = [
+        after for (_, before), (_, after) in pairwise(evse.log) if after.contactor_closed > before.contactor_closed
+    ]
+    assert 10 <= len(closings) <= 20
+
+
+def test_contactor_that_the_dead_man_lets_go_has_not_fallen_by_itself() -> None:
+    evse = Evse()
+    evse.charge()
+    evse.stall(1.5)
+    assert evse.station.faults.codes == ()
+    evse.run(0.5)
+    assert evse.station.faults.codes == ()
 
 
 @pytest.mark.clause("stuck")

@@ -8,6 +8,7 @@ from typing import Any, NamedTuple, TextIO, cast
 from firmware.app import App, Setup
 from firmware.bus.rtu import silence_s
 from firmware.config import MODELS
+from firmware.diary import NOT_WAITING
 from firmware.rotary import Chart
 from firmware.timing import Timing
 from hal.simulated.plant import HOT_C, Plant
@@ -31,16 +32,7 @@ COLUMNS = (
     "fault",
 )
 _CHARGING_A = 0.5
-_WAITING = (
-    "share",
-    "settling",
-    "waiting",
-    "quiet_start",
-    "no_primary",
-    "group_full",
-    "more_than_one_primary",
-    "switch",
-)
+_NOT_WAITING = [reason.word for reason in NOT_WAITING]
 
 
 class Row(NamedTuple):
@@ -237,7 +229,7 @@ class Simulation:
         if row == self._rows[i]:
             return
         self._rows[i] = row
-        waits = plant.connected and not plant.contactor_closed and row.reason in _WAITING
+        waits = plant.connected and not plant.contactor_closed and row.reason not in _NOT_WAITING
         kind = "charging" if current > _CHARGING_A else "waiting" if waits else ""
         if kind != self._tallies[i].kind:
             self._tallies[i].turn(kind, self.world.now)
