@@ -25,6 +25,7 @@ from firmware.timing import Timing
 from hal.api import Board, Inputs, Light
 
 SWITCH_STABLE_S = 0.5  # turning passes through positions; this long unmoved counts (I)
+_SAVE_AGAIN_S = 10.0  # what could not be written is tried again (I)
 _SWITCH_FAULTS = ("switch_unsupported", "switch_unreadable")
 _UNKNOWN_C = 0x8000
 _MOST_C = 3000.0  # what a register of 0.1 C can say
@@ -78,6 +79,7 @@ class App:
         self._turned_to = inputs.switch
         self._turn_settles_at = inf
         self._wake = inf
+        self._save_again_at = now
         self._light: Light | None = None
         self._view: View
         self._facts: object = None
@@ -154,6 +156,10 @@ class App:
         board, faults = self._board, station.faults
         self._mark("log", board.journal.problem != "", now)
         self._mark("store", board.store.problem != "" or board.session_store.problem != "", now)
+        if "store" in faults.codes and now >= self._save_again_at:
+            self._save_again_at = now + _SAVE_AGAIN_S
+            for store in (board.store, board.session_store):
+                store.save(store.load())
         reason, whom = self._reason(), None if role is None else role.whom
         facts = (
             station.state,

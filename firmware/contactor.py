@@ -5,13 +5,14 @@ from math import inf
 from hal.api import Contactor
 
 FEEDBACK_CLOSE_S = 0.5  # a contactor that has not closed by then has failed (I)
+FEEDBACK_FELL_S = 0.1  # one that has closed and is open for as long has fallen (I)
 FEEDBACK_OPEN_S = 1.0  # output still live > 1 s after opening: stuck (S)
 
 
 class ContactorWatch:
     """Drives the contactor and judges its feedback."""
 
-    __slots__ = ("_changed_at", "_contactor", "_live_since", "_was_closed", "closed", "commanded")
+    __slots__ = ("_changed_at", "_contactor", "_moved_at", "closed", "commanded", "was_closed")
 
     def __init__(self, contactor: Contactor) -> None:
         self._contactor = contactor
@@ -19,12 +20,12 @@ class ContactorWatch:
         """It was told to close."""
         self.closed = False
         """Feedback: the output is live."""
-        self._changed_at = self._live_since = -inf
-        self._was_closed = False
+        self._changed_at = self._moved_at = -inf
+        self.was_closed = False
         """It has been seen closed since it was told to."""
 
     def close(self, now: float) -> None:
-        self.commanded, self._changed_at, self._was_closed = True, now, False
+        self.commanded, self._changed_at, self.was_closed = True, now, False
         self._contactor.close()
 
     def open(self, now: float) -> None:
@@ -33,20 +34,16 @@ class ContactorWatch:
         self._contactor.open()
 
     def on_feedback(self, closed: bool, now: float) -> None:
-        if closed and not self.closed:
-            self._live_since = now
+        if closed != self.closed:
+            self._moved_at = now
         self.closed = closed
-        self._was_closed |= closed
+        self.was_closed |= closed
 
     @property
     def judged_at(self) -> float:
         """When its feedback is to be as it was told, if it is not yet; inf = it is."""
         if self.closed == self.commanded:
             return inf
-        if self.commanded:
-            return self._changed_at + FEEDBACK_CLOSE_S
-        return max(self._changed_at, self._live_since) + FEEDBACK_OPEN_S
-
-    def fell(self) -> bool:
-        """It had closed, and fell open by itself."""
-        return self.commanded and self._was_closed and not self.closed
+        if not self.commanded:
+            return max(self._changed_at, self._moved_at) + FEEDBACK_OPEN_S
+        return self._moved_at + FEEDBACK_FELL_S if self.was_closed else self._changed_at + FEEDBACK_CLOSE_S

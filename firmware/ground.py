@@ -7,7 +7,7 @@ A trip opens the contactor in the very step that hears of it. What Linux can't p
 from enum import Enum, auto
 from math import inf
 
-from firmware.protection import Faults
+from firmware.faults import Faults
 from hal.api import GroundFault, Inputs
 
 TEST_S = 0.5  # the sensor has this long to trip when tested, and as long to let go (I)

@@ -13,6 +13,7 @@ RANGE = "range"
 STATION_FAULT = "F"
 
 _NOMINAL = ((12.0, "A"), (9.0, "B"), (6.0, "C"), (3.0, "D"), (0.0, SHORT), (-12.0, STATION_FAULT))
+_ASKING = {"C", "D"}
 _WINDOW_V = 1.0  # detection windows are +-1 V around nominal (S)
 _DIODE_LOW_V = -10.0  # the low plateau must stay below this, else the vehicle's diode is missing (S)
 _QUICK_S = 0.025  # to A, and for leaving C or D (S/I)
@@ -54,8 +55,10 @@ class PilotFilter:
         self._reading = reading
         candidate = classify(reading, pwm_on, self._candidate)
         if candidate != self._candidate:
+            bounces = self.seen in _ASKING and not {candidate, self._candidate} & _ASKING
             self._candidate = candidate
-            self.deadline = inf if candidate == self.seen else now + self._delay(candidate)
+            if not bounces:  # else C or D was left then, whatever it bounces among since
+                self.deadline = inf if candidate == self.seen else now + self._delay(candidate)
 
     def on_pwm(self, pwm_on: bool, now: float) -> None:
         """The generator changed: the same voltages may mean something else (the diode check)."""
@@ -69,4 +72,4 @@ class PilotFilter:
         return True
 
     def _delay(self, candidate: str) -> float:
-        return _QUICK_S if candidate == "A" or self.seen in "CD" else _SLOW_S
+        return _QUICK_S if candidate == "A" or self.seen in _ASKING else _SLOW_S

@@ -3,8 +3,8 @@
 from firmware.bus.messages import NO_CURRENT
 from firmware.current import FAILED_S, CurrentWatch
 from firmware.energy import Energy
+from firmware.faults import Faults
 from firmware.ground import GroundWatch
-from firmware.protection import Faults
 from firmware.temperature import Temperature
 from hal.api import Board, Inputs
 

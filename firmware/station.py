@@ -13,7 +13,8 @@ from transitions import Machine
 from firmware import pilot
 from firmware.bus.messages import AVAILABLE, CHARGING, CONNECTED, HOLDS, WANTS, Grant, Status
 from firmware.contactor import ContactorWatch
-from firmware.protection import NUMBER, Faults
+from firmware.faults import Faults
+from firmware.protection import NUMBER
 from firmware.sensors import Sensors
 from firmware.sharing.lease import LeaseHolder
 from firmware.states import STATES, TRANSITIONS, TRIGGER_OF_LETTER
@@ -337,10 +338,8 @@ class Station:
     def _must_open(self, now: float) -> bool:
         if self.state[0] not in "CD" or self.faults.urgent:
             return True
-        failed = "contactor_fell" if self._contactor.fell() else ""
         if not self.closed and self._due(self._contactor.judged_at, now):
-            failed = failed or "contactor_open"
-        if failed:
+            failed = "contactor_fell" if self._contactor.was_closed else "contactor_open"
             self.faults.begin(failed)
             self.faults.end(failed, now)
             return True

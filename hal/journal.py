@@ -20,7 +20,7 @@ from hal.clock import Clock
 ROTATE_BYTES = 1_000_000
 """Size of a file at which the next one is begun (I: some 5,000 records, a week or more of a busy station)."""
 ROTATED = 4
-"""How many full files are kept, NAME.jsonl.1 the youngest."""
+"""How many full files are kept, NAME.jsonl.1 the youngest; of those before, NAME.jsonl.5 has the sessions."""
 BACKLOG = 4000
 """Most records that wait in memory for a disk that can't take them, about 1 MB (I)."""
 RETRY_S = 3.0
@@ -30,6 +30,7 @@ CLOSE_S = 1.0
 """How long `close` waits for the disk."""
 KEPT = frozenset({"session", "fault"})
 """Events that leave an overflowing backlog last."""
+_SESSION = b'"event":"session"'
 SYNCED = KEPT | {"boot"}
 """Events that are on the disk, not only in the kernel, before the next ones are written."""
 
@@ -178,7 +179,7 @@ class FileJournal:
 
 
 class Lines:
-    """Whole lines in PATH, and the older ones in PATH.1 ... PATH.4. Everything may raise OSError: then nothing of the
+    """Whole lines in PATH, and the older ones in PATH.1 ... PATH.5. Everything may raise OSError: then nothing of the
     line stays, and the next call tries all afresh."""
 
     def __init__(self, path: Path, rotate_bytes: int) -> None:
@@ -244,11 +245,26 @@ class Lines:
         """Begin an empty file; interrupted anywhere, no line is lost but those of the oldest file."""
         self.sync()
         self.close()
+        self._save_sessions()
         names = [self.path, *(Path(f"{self.path}.{number}") for number in range(1, ROTATED + 1))]
         for younger, older in reversed(list(pairwise(names))):
             with suppress(FileNotFoundError):
                 younger.replace(older)
         self.open()
+
+    def _save_sessions(self) -> None:
+        """Keep the finished sessions of the file that is about to go: no chatter of events may push them out."""
+        last, kept = (Path(f"{self.path}.{number}") for number in (ROTATED, ROTATED + 1))
+        if not last.exists():
+            return
+        before = kept.read_bytes().splitlines(keepends=True) if kept.exists() else []
+        lines = [*before, *(line for line in last.read_bytes().splitlines(keepends=True) if _SESSION in line)]
+        while sum(map(len, lines)) > self._rotate_bytes:
+            del lines[: len(lines) // 2 + 1]
+        if lines != before:
+            new = Path(f"{kept}.new")
+            new.write_bytes(b"".join(lines))
+            new.replace(kept)
 
 
 def _line(record: Mapping[str, object]) -> bytes:

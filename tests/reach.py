@@ -13,7 +13,8 @@ from typing import Any
 import pytest
 
 from firmware import station
-from firmware.protection import FAULTS, Faults
+from firmware.faults import Faults
+from firmware.protection import FAULTS
 from firmware.states import STATES, TRANSITIONS
 from tests.clauses import Clauses
 

@@ -16,7 +16,7 @@ from firmware.timing import Timing
 from hal.simulated.vehicle import VehicleSpec
 from opening import opened
 from watti.scenario import CONFIGS, Event, Scenario, StationSpec
-from watti.simulate import Simulation
+from watti.simulation import Simulation
 
 WORST = VehicleSpec("worst", ramp_a_per_s=0.0)
 S3 = VehicleSpec("s3", ramp_a_per_s=0.0, s3_s=3.0)

@@ -17,7 +17,7 @@ from firmware.timing import Timing
 from hal.simulated.plant import Plant
 from hal.simulated.vehicle import VehicleSpec
 from watti.scenario import CONFIGS, Event, Scenario, StationSpec
-from watti.simulate import Simulation
+from watti.simulation import Simulation
 
 TIMING = Timing()
 CHART = Chart.load(CONFIGS / "rotary.toml")

@@ -21,7 +21,7 @@ from firmware.sharing.ledger import Ledger
 from tests.scenario.helpers import CHART, TIMING, event, plugs, scenario
 from watti.cli import main
 from watti.scenario import CONFIGS, Scenario, load_scenario
-from watti.simulate import COLUMNS, Simulation
+from watti.simulation import COLUMNS, Simulation
 
 pytestmark = pytest.mark.scenario
 

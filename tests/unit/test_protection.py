@@ -6,7 +6,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from firmware.protection import BY_CODE, FAULTS, NUMBER, Clears, Fault, Faults, Severity, table, word
+from firmware.faults import Faults
+from firmware.protection import BY_CODE, FAULTS, NUMBER, Clears, Fault, Severity, table, word
 from firmware.timing import ERROR_PAUSE_S, RECLOSE_S, RECLOSE_TRIES
 from hal.api import Colour
 from hal.simulated.plant import FAULT_KINDS

@@ -23,7 +23,7 @@ from watti.figure import figure
 from watti.recording import FaultSpell, Got, Recording, Stand
 from watti.report import jain, page
 from watti.scenario import CONFIGS, Event, Scenario, load_scenario, load_vehicles
-from watti.simulate import Simulation
+from watti.simulation import Simulation
 
 SEDAN = load_vehicles()["sedan"]
 MORNING = scenario(

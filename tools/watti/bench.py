@@ -69,7 +69,10 @@ def _bus_port(line: PtyLine, names: Sequence[str]) -> Callable[[str, bool], None
 def _clear(folder: Path, names: Sequence[str]) -> None:
     """These stations are new: they remember nothing. Raises `NameTaken`."""
     for part in ("state", "log", "stations"):
-        (folder / part).mkdir(exist_ok=True)
+        try:
+            (folder / part).mkdir(exist_ok=True)
+        except FileExistsError:
+            raise OSError(f"{folder / part} is a file where a folder is needed: move it away, or give --dir") from None
     for name in names:
         with held(folder, name):
             _forget(folder, name)

@@ -51,7 +51,7 @@ class _Files:
     """One station's files, read on from where they were left."""
 
     def __init__(self, path: Path) -> None:
-        self._paths = [path, *(Path(f"{path}.{number}") for number in range(1, ROTATED + 1))]
+        self._paths = [path, *(Path(f"{path}.{number}") for number in range(1, ROTATED + 2))]
         self._last: tuple[int, int] | None = None
         self._offset = 0
 
@@ -88,7 +88,7 @@ class _Files:
 def _record(line: bytes) -> Record | None:
     try:
         record = json.loads(line)
-    except ValueError:
+    except (ValueError, RecursionError):
         return None
     return record if stamped(record) and all(isinstance(record.get(key), str) for key in ("station", "event")) else None
 

@@ -53,7 +53,7 @@ def run(args: Namespace) -> int:
         stack.callback(bus.close)
         journal = FileJournal(folder / "log", name)
         stack.callback(journal.close)
-        store = FileStore(folder / "state" / f"{name}.json", _say)
+        store = FileStore(folder / "state" / f"{name}.json", _say, journal.submit)
         session_store = FileStore(folder / "state" / f"{name}.session.json", _say, journal.submit)
         board = RemoteBoard(path, name, bus, store, session_store, journal)
         stack.callback(board.close)

@@ -14,9 +14,7 @@ from firmware.timing import Timing
 from watti.outputs import whole_file
 from watti.recording import Recording
 from watti.scenario import CONFIGS, load_scenario
-from watti.simulation import COLUMNS, Simulation
-
-__all__ = ["COLUMNS", "Simulation", "run"]
+from watti.simulation import Simulation
 
 
 def run(args: Namespace) -> int:
