@@ -5,7 +5,7 @@ from math import inf
 from hal.api import Contactor
 
 FEEDBACK_CLOSE_S = 0.5  # a contactor that has not closed by then has failed (I)
-FEEDBACK_FELL_S = 0.1  # one that has closed and is open for as long has fallen (I)
+FEEDBACK_FELL_S = 0.02  # one that has closed and is open for as long has fallen: less is a glitch (I)
 FEEDBACK_OPEN_S = 1.0  # output still live > 1 s after opening: stuck (S)
 
 

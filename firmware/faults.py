@@ -1,4 +1,4 @@
-"""The faults that a station has now: each begins with its cause and ends by the rule of its row (`firmware.protection`)."""
+"""The faults a station has now: each begins with its cause and ends by the rule of its row in the table."""
 
 from math import inf
 
