@@ -65,7 +65,8 @@ class GroundWatch:
         """Both sensors, and whether the output is live."""
         was_closed = self._inputs is not None and self._inputs.contactor_closed
         if inputs.contactor_closed and not was_closed:
-            self._closed_at = now
+            if now >= self._opened_at + _OPENED_S:  # else it bounces
+                self._closed_at = now
         elif was_closed and not inputs.contactor_closed:
             self._opened_at = now
         self._inputs = inputs
@@ -124,10 +125,12 @@ class GroundWatch:
 
     def _judge_trip(self, inputs: Inputs, now: float) -> None:
         """Nothing can leak behind an open contactor: a trip there is the sensor's own, and the next test's matter."""
-        if not inputs.ground_fault:
-            self._faults.end("ground_fault", now)
-        elif inputs.contactor_closed or now < self._opened_at + _OPENED_S:
+        if inputs.ground_fault and (inputs.contactor_closed or now < self._opened_at + _OPENED_S):
             self._faults.begin("ground_fault", final=now < self._closed_at + LOCK_OUT_S)
+        elif not inputs.ground_fault or now >= self._opened_at + TEST_S:
+            self._faults.end("ground_fault", now)
+        if inputs.ground_fault and now < self._opened_at + TEST_S:
+            self.deadline = self._opened_at + TEST_S
 
     def _judge_earth(self, inputs: Inputs, now: float) -> None:
         if inputs.grounded or not inputs.contactor_closed:

@@ -71,5 +71,5 @@ class FileStore:
 
     def _complain(self, error: OSError) -> None:
         before, self.problem = self.problem, f"{self._path}: {error.strerror}: the record is kept in memory only"
-        if self.problem != before:
+        if not before:
             self._warn(self.problem)

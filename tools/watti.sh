@@ -75,4 +75,4 @@ if [ "${1-}" = tests ]; then
     exec "$venv/bin/pytest" "$@"
 fi
 ensure core
-exec "$venv/bin/watti" "$@"
+WATTI_COMMAND=$0 exec "$venv/bin/watti" "$@"

@@ -144,7 +144,7 @@ def _locked(folder: Path) -> int:
                 return fd
         except BlockingIOError:
             os.close(fd)
-            raise OSError(f"a bus is already running in {folder}") from None
+            raise OSError(f"a bus is already running in {folder}: end it, or give another folder (--dir)") from None
         os.close(fd)  # locked the file of a run that has just ended
 
 

@@ -205,7 +205,7 @@ def test_closing_after_a_hang_up_leaves_nothing(tmp_path: Path) -> None:
 
 def test_a_line_that_lives_is_not_replaced_and_a_dead_one_is(line: PtyLine, tmp_path: Path) -> None:
     targets = [path.readlink() for path in line.paths]
-    with pytest.raises(OSError, match=f"^a bus is already running in {tmp_path}/bus$"):
+    with pytest.raises(OSError, match=f"^a bus is already running in {tmp_path}/bus: end it"):
         PtyLine(tmp_path, 3, 115200, random.Random(1))
     assert [path.readlink() for path in line.paths] == targets
     dead = tmp_path / "dead" / "bus"
@@ -267,7 +267,10 @@ def test_a_killed_bus_blocks_nothing_and_a_live_one_is_said_plainly(tmp_path: Pa
         with bus(tmp_path) as refused:
             out, err = refused.communicate(timeout=PATIENCE_S)
             assert (refused.returncode, out) == (2, "")
-            assert err == f"watti bus: a bus is already running in {tmp_path}/bus\n"
+            assert (
+                err
+                == f"watti bus: a bus is already running in {tmp_path}/bus: end it, or give another folder (--dir)\n"
+            )
         first.kill()
         first.wait(PATIENCE_S)
     with bus(tmp_path) as again:

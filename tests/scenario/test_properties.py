@@ -37,7 +37,7 @@ _KINDS = [kind for kind in FAULT_KINDS if kind not in ("overdraw", "contactor_st
 _WIDER = Timing(reaction_s=8.0, release_s=15.2)
 _EXCUSED = {
     *("overdraw", "duplicate_serial", "group_full", "more_than_one_primary", "switch_unsupported"),
-    *("ground_fault_self_test", "ground_fault", "no_ground"),
+    *("ground_fault_self_test", "ground_fault", "no_ground", "contactor_fell"),
 }
 """Faults that end by a person's hand or in a quarter of an hour."""
 _SHY = {"needs_8a", "digital_only", "gives_up", "glitch", "sleeper", "late", "slow_starter"}

@@ -174,7 +174,7 @@ def test_arguments_reach_the_command(line: str, expected: dict[str, Any], monkey
     ("ending", "code", "said"),
     [
         (ConfigError(["a.toml: x: one", "a.toml: y: two"]), 2, "a.toml: x: one\na.toml: y: two\n"),
-        (PermissionError(13, "Permission denied", "/x"), 2, "watti: [Errno 13] Permission denied: '/x'\n"),
+        (PermissionError(13, "Permission denied", "/x"), 2, "watti: /x: Permission denied\n"),
         (KeyboardInterrupt(), 130, ""),
     ],
 )

@@ -198,6 +198,32 @@ def test_a_leak_is_tried_again_only_where_it_did_not_come_with_the_closing(begin
     assert watch.faults.step(gone_at) == (inf if begins_s < 10.0 else gone_at + RECLOSE_S)
 
 
+@pytest.mark.parametrize("bounce_s", [0.001, 0.05])
+def test_a_feedback_that_bounces_while_a_leak_opens_it_is_no_new_closing(bounce_s: float) -> None:
+    watch = Watch()
+    watch.trip(False, 100.0, CLOSED)
+    for i, inputs in enumerate((OPEN, CLOSED, OPEN)):
+        watch.trip(True, 700.0 + i * bounce_s, inputs)
+    assert watch.codes() == ("ground_fault",)
+    watch.trip(False, 701.0)
+    assert watch.faults.step(701.0) == 701.0 + RECLOSE_S, "it came 10 min after the closing"
+
+
+def test_a_sensor_that_stays_tripped_when_the_vehicle_has_left_is_no_leak_any_more() -> None:
+    watch = Watch()
+    watch.trip(False, 100.0, CLOSED)
+    watch.trip(True, 200.0, CLOSED)
+    watch.trip(True, 200.03)
+    watch.faults.on_unplugged()
+    for now, codes in ((200.03 + TEST_S - 0.001, ("ground_fault",)), (200.03 + TEST_S, ())):
+        watch.ground.step(now)
+        watch.faults.step(now)
+        assert watch.codes() == codes
+    assert not watch.ground.tested(-inf, 210.0)
+    watch.ground.step(210.0 + TEST_S)
+    assert watch.codes() == ("ground_fault_self_test",), "and the next test finds the sensor"
+
+
 @pytest.mark.parametrize("begin", [0.0, 60.0])
 def test_an_earth_is_missed_when_it_is_gone_for_a_second_without_a_break(begin: float) -> None:
     watch = Watch()

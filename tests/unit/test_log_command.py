@@ -251,7 +251,7 @@ def test_sessions_are_a_table_or_a_list(tmp_path: Path, log: Callable[..., list[
         "station  began (UTC)          finished (UTC)            kWh   charging    waiting   peak A  ended",
         "s1       2026-11-23 12:00:01  2026-11-23 12:00:09     12.35    3:05:09    0:01:01     32.0  unplug",
         "s2       2026-11-23 12:00:02  -                           -          -          -        -  unknown",
-        "s2       2026-11-23 12:00:03  -                           -          -          -        -  goes on",
+        "s2       2026-11-23 12:00:03  -                           -          -          -        -  not finished",
     ]
     assert json.loads("".join(log("s1", "--sessions", "--json"))) == [
         {

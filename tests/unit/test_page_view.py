@@ -119,8 +119,8 @@ def test_every_reason_and_every_fault_that_can_be_injected_has_words() -> None:
 @pytest.mark.parametrize(
     ("total_a", "coming_down", "said"),
     [
-        (30.0, False, "30.0 A drawn of 48.0 A, 32.0 A offered, 18.0 A free"),
-        (48.0, False, "48.0 A drawn of 48.0 A, 32.0 A offered, 0.0 A free"),
+        (30.0, False, "30.0 A drawn of 48.0 A, 32.0 A offered, 18.0 A not drawn"),
+        (48.0, False, "48.0 A drawn of 48.0 A, 32.0 A offered, 0.0 A not drawn"),
         (50.0, True, "50.0 A drawn of 48.0 A  coming down by 2.0 A"),
         (50.0, False, "50.0 A drawn of 48.0 A  2.0 A ABOVE"),
     ],

@@ -4,6 +4,7 @@ This process is the physical world: the line and the plants. Stations are proces
 can be killed or stopped without taking its outputs along. So is the live screen, which must not hold up the line.
 """
 
+import os
 import random
 import subprocess
 import sys
@@ -109,7 +110,9 @@ class Bench:
             config = self._configure(name, model, args.baud, port)
             self._processes[name] = self._spawn(name, config)
         print(f"  free port: {self._line.paths[-1]}; logs: {self._folder / 'log'}")
-        print("look and act from another terminal: watti status, watti plug s2, watti switch s1 6", flush=True)
+        watti, where = os.environ.get("WATTI_COMMAND", "watti"), "" if args.dir is None else f" --dir {args.dir}"
+        acts = ", ".join(f"{watti} {words}{where}" for words in ("status", "plug s2", "switch s1 6"))
+        print(f"look and act from another terminal: {acts}", flush=True)
 
     def show(self) -> None:
         """Show the stations on this terminal, live where that is possible, else as a table."""

@@ -47,9 +47,14 @@ def main(argv: Sequence[str] | None = None) -> int:
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
         code = EXIT_BROKEN_PIPE
     except OSError as error:  # a file or folder that was asked for can't be used
-        print(f"watti: {error}", file=sys.stderr)
+        print(f"watti: {_told(error)}", file=sys.stderr)
         code = EXIT_BAD_INPUT
     return code
+
+
+def _told(error: OSError) -> str:
+    """What the system has to say, without its numbers."""
+    return ": ".join(str(part) for part in (error.filename, error.strerror) if part) or str(error)
 
 
 def _run(argv: Sequence[str] | None) -> int:
@@ -336,7 +341,9 @@ def _tap(commands: "Commands") -> None:
 
 
 def _log(commands: "Commands") -> None:
-    what = "show what has happened at the stations, from their event logs"
+    what = (
+        "show what has happened at the stations, from their event logs; ~ before a date: nobody vouches for the clock"
+    )
     command = _command(commands, "log", "watti.log:run", what, "log s2 --lines 20 --follow")
     command.add_argument("station", type=_name, nargs="?", metavar="STATION", help="only this one (default: all)")
     command.add_argument("--sessions", action="store_true", help="charging sessions instead of events")

@@ -104,8 +104,8 @@ def _follow(history: _History, as_json: bool) -> None:
 
 
 def sessions(records: Iterable[Record], dates: Dates) -> list[Session]:
-    """The charging sessions that records tell of, in order of their begin. `ended` is None while one goes on, and
-    `unknown` where its end is not in the log. `began` and `finished` are ISO 8601 in UTC, None where unknown."""
+    """The charging sessions that records tell of, in order of their begin. `ended` is None where one is not finished,
+    and `unknown` where its end is not in the log. `began` and `finished` are ISO 8601 in UTC, None where unknown."""
     found: dict[tuple[str, str], Session] = {}
     current: dict[str, tuple[str, str]] = {}
     for record in records:
@@ -153,7 +153,7 @@ def _table(found: Iterable[Session]) -> list[str]:
 
 
 def _cells(session: Session) -> list[str]:
-    open_ended = "goes on" if session["ended"] is None else session["ended"]
+    open_ended = "not finished" if session["ended"] is None else session["ended"]
     return [
         session["station"],
         _second(session["began"]),

@@ -86,6 +86,7 @@ _SENTENCES: Mapping[str, Callable[[Mapping[str, Any]], str]] = {
     "fault": _fault,
     "clear": lambda record: f"fault {record['fault']} is over after {duration(record['after_s'])}",
     "session": _session,
+    "end": lambda record: f"its process ends ({record['signal']})",
     "stall": lambda record: f"its process stood still for {record['for_s']:.1f} s",
     "lost": lambda record: f"{record['records']} events are missing before this: they could not be written",
     "repaired": lambda record: f"{record['bytes']} bytes of a line that a power cut had left unfinished were cut off",

@@ -85,7 +85,7 @@ _HELP = """\
 s               turn its rotary switch; + and - by one position
 p u             plug a vehicle in, unplug it
 f               break something; choose it again to mend it
-c               mend all that was broken on purpose
+c               mend all that was broken at this station
 q Ctrl-C        end the bench
 
 State: A no vehicle, B connected, C asks, D asks and needs ventilation,

@@ -194,7 +194,7 @@ def _figures(total_a: float, offered_a: float, limit: float | None, coming_down:
     if above > 0.05:
         said = (f"  coming down by {above:.1f} A", _AMBER) if coming_down else (f"  {above:.1f} A ABOVE", FAULT)
         return [*pieces, said]
-    return [*pieces, f", {offered_a:.1f} A offered, {max(0.0, -above):.1f} A free"]
+    return [*pieces, f", {offered_a:.1f} A offered, {max(0.0, -above):.1f} A not drawn"]
 
 
 def bus(rows: Sequence[Row], hints: Sequence[str]) -> Content:

@@ -84,6 +84,8 @@ class View(Vertical):
         self._place = 0
         self._row_length = 1
         self._told: deque[Content] = deque(maxlen=EVENTS)
+        self._names: dict[str, str] = {}
+        """What stations are called, by serial number."""
         self._boot = boot_id()
         self._watch = BusWatch()
         self._hints: Sequence[str] = ()
@@ -156,11 +158,12 @@ class View(Vertical):
 
     def _hear(self, records: Sequence[Record], began: float) -> None:
         """Take in the events of this bench: a folder may have logs of earlier ones."""
+        self._names |= {str(record["serial"]): record["station"] for record in records if "serial" in record}
         for record in sorted(records, key=lambda record: float(record["t_s"])):
             at = record["t_s"] - began
             if record["boot"] == self._boot and at >= 0:
                 style = page_tiles.FAULT if record["event"] == "fault" else ""
-                said = (f"{record['station']:<4} {sentence(record)}\n", style)
+                said = (f"{record['station']:<4} {sentence(record, self._names)}\n", style)
                 self._told.append(Content.assemble((f"{at:8.1f} s  ", "dim"), said))
 
     def _rows(self) -> list[Row]:

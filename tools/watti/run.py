@@ -10,6 +10,7 @@ from collections.abc import Iterator, Mapping
 from contextlib import ExitStack, contextmanager, suppress
 from pathlib import Path
 from signal import SIGINT
+from signal import Signals as SignalNames
 from typing import Any
 
 from firmware.app import App, Setup
@@ -82,6 +83,7 @@ def _live(name: str, setup: Setup, board: RemoteBoard, signals: Signals) -> int:
         app = runtime.node
         assert isinstance(app, App)
         number = runtime.run(signals, Publisher(name, app, board).publish)
+        app.diary.write("end", time.monotonic(), signal=SignalNames(number).name)
     except BoardGone as gone:
         _say(f"{name}: {gone}")
         return 1
