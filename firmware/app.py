@@ -79,6 +79,8 @@ class App:
         self._turned_to = inputs.switch
         self._turn_settles_at = inf
         self._wake = inf
+        self._unwritten = False
+        """Something that was to be kept is in memory only."""
         self._save_again_at = now
         self._light: Light | None = None
         self._view: View
@@ -154,12 +156,8 @@ class App:
         """Something has happened: write down and show what is new, and plan the next wakeup."""
         station, role = self.station, self.role
         board, faults = self._board, station.faults
-        self._mark("log", board.journal.problem != "", now)
-        self._mark("store", board.store.problem != "" or board.session_store.problem != "", now)
-        if "store" in faults.codes and now >= self._save_again_at:
-            self._save_again_at = now + _SAVE_AGAIN_S
-            for store in (board.store, board.session_store):
-                store.save(store.load())
+        if board.journal.problem or board.store.problem or board.session_store.problem or self._unwritten:
+            self._judge_writing(now)
         reason, whom = self._reason(), None if role is None else role.whom
         facts = (
             station.state,
@@ -178,9 +176,18 @@ class App:
         self.diary.step(now)
         self._plan_wakeup()
 
-    def _mark(self, code: str, present: bool, now: float) -> None:
-        if present is not (code in self.station.faults.codes):
-            (self.station.set_fault if present else self.station.end_fault)(code, now)
+    def _judge_writing(self, now: float) -> None:
+        """Something can't be written, or could not: say so, and try again."""
+        board, station = self._board, self.station
+        stores = (board.store, board.session_store)
+        problems = {"log": board.journal.problem, "store": board.store.problem or board.session_store.problem}
+        for code, problem in problems.items():
+            (station.set_fault if problem else station.end_fault)(code, now)
+        self._unwritten = any(problems.values())
+        if problems["store"] and now >= self._save_again_at:
+            self._save_again_at = now + _SAVE_AGAIN_S
+            for store in stores:
+                store.save(store.load())
 
     def _reason(self) -> Reason:
         """The one limit that binds now."""
@@ -189,7 +196,8 @@ class App:
             return Reason.FAULT
         if station.group_ready and not station.wants:
             return Reason.IDLE
-        if station.sensors.ceiling_da < min(station.rating_da, station.holder.amps_da + 1):
+        ceiling = station.sensors.ceiling_da
+        if ceiling < station.rating_da and ceiling <= station.holder.amps_da:
             return Reason.TEMPERATURE
         return self.role.reason
 
@@ -225,7 +233,9 @@ class App:
         )
 
     def _plan_wakeup(self) -> None:
-        wake = min(self.station.next_wakeup(), self.diary.look_at)
+        wake = self.station.next_wakeup()
+        if self.diary.look_at < wake:
+            wake = self.diary.look_at
         if self._turn_settles_at < wake:
             wake = self._turn_settles_at
         if self.role is not None:
