@@ -7,43 +7,19 @@ that uttered it. Ask for `next_wakeup()` again after every verb.
 """
 
 from collections.abc import Callable
-from math import inf, nan
+from math import inf
 from typing import Final, NamedTuple
 
 from hal.api import Colour, Inputs, Light
-from hal.simulated.circuit import Defect, Drive, duty_to_amps, plateaus
+from hal.simulated.circuit import Drive, duty_to_amps, plateaus
+from hal.simulated.defects import HOT_C, Defects
 from hal.simulated.lag import Lag
 from hal.simulated.vehicle import Vehicle, VehicleSpec
 
 CONTACTOR_S: Final = 0.03  # I: travel of the contactor, either way
 TRIP_S: Final = 0.025  # I: from leakage, or from driving the test winding, to the trip
 RELEASE_S: Final = 0.05  # I: from its end to the trip's
-AMBIENT_C: Final = 25.0
-HOT_C: Final = 75.0  # above the 71 C at which a station stops (S)
-IMPLAUSIBLE_A: Final = 4000.0
 DEAD_MAN_S: Final = 1.0  # outputs are let go this long after the last refresh
-
-_PILOT_DEFECTS: Final = {  # the gravest first
-    "pilot_short": Defect.SHORT_TO_GROUND,
-    "pilot_range": Defect.OUT_OF_RANGE,
-    "diode": Defect.DIODE_SHORTED,
-}
-FAULT_KINDS: Final = (
-    *_PILOT_DEFECTS,
-    "contactor_stuck",
-    "contactor_open",
-    "contactor_fell",
-    "ground_fault",
-    "ground_fault_self_test",
-    "no_ground",
-    "over_temperature",
-    "thermometer",
-    "meter",
-    "meter_implausible",
-    "overdraw",
-    "switch_unreadable",
-)
-"""What `inject` knows, by the codes of the faults that a station should find."""
 
 
 class Snapshot(NamedTuple):
@@ -64,13 +40,12 @@ class Plant:
         "_coil",
         "_contactor",
         "_deadline",
+        "_defects",
         "_drive",
         "_due",
         "_duty",
         "_energy_kwh",
-        "_faults",
         "_held",
-        "_hot_c",
         "_leaves_at",
         "_offered_a",
         "_sensor",
@@ -119,10 +94,9 @@ class Plant:
         self._contactor = Lag(CONTACTOR_S, CONTACTOR_S)
         self._testing = False
         self._sensor = Lag(TRIP_S, RELEASE_S)
-        self._hot_c = HOT_C
         self.light = Light(Colour.OFF)
         self._held = False
-        self._faults: set[str] = set()
+        self._defects = Defects()
         self._vehicle: Vehicle | None = None
         self._energy_kwh = 0.0  # of the vehicles that have left
         self._deadline = self._leaves_at = self._due = self._untold = inf
@@ -206,7 +180,7 @@ class Plant:
             raise ValueError(f"{self._vehicle.spec.name} is plugged in already")
         self._catch_up(now)
         vehicle = self._vehicle = Vehicle(spec, self.voltage_v, now)
-        vehicle.overdraw("overdraw" in self._faults, now)
+        vehicle.overdraw("overdraw" in self._defects, now)
         if self._contactor.value:
             vehicle.on_contactor(True, now)
         vehicle.on_pilot(self._visible_a(), now)
@@ -237,10 +211,9 @@ class Plant:
         self._changed(now)
 
     def inject(self, kind: str, now: float, celsius: float = HOT_C) -> None:
-        """Break something, one of `FAULT_KINDS`; ValueError for any other. Twice is as once. `celsius`: what
-        "over_temperature" heats the station to."""
-        self._hot_c = celsius
-        self._set_fault(kind, True, now)
+        """Break something, one of `hal.simulated.defects.FAULT_KINDS`; ValueError for any other. Twice is as once.
+        `celsius`: what "over_temperature" heats the station to."""
+        self._set_fault(kind, True, now, celsius)
 
     def clear(self, kind: str, now: float) -> None:
         """Mend it; nothing when it was whole. ValueError for an unknown kind."""
@@ -287,7 +260,7 @@ class Plant:
     @property
     def faults(self) -> frozenset[str]:
         """What is broken, by the words of `FAULT_KINDS`."""
-        return frozenset(self._faults)
+        return frozenset(self._defects.kinds)
 
     @property
     def switch(self) -> int:
@@ -307,16 +280,12 @@ class Plant:
     @property
     def meter_a(self) -> float:
         """What the meter shows; NaN when it does not answer."""
-        if "meter" in self._faults:
-            return nan
-        return IMPLAUSIBLE_A if "meter_implausible" in self._faults else self.current_a
+        return self._defects.metered_a(self.current_a)
 
     @property
     def celsius(self) -> float:
         """What the thermometer shows; NaN when it does not answer."""
-        if "thermometer" in self._faults:
-            return nan
-        return self._hot_c if "over_temperature" in self._faults else AMBIENT_C
+        return self._defects.celsius
 
     @property
     def possible_a(self) -> float:
@@ -326,7 +295,7 @@ class Plant:
     @property
     def letter(self) -> str:
         """Pilot state A..F as it really is."""
-        if self._drive is Drive.OFF or "pilot_short" in self._faults:
+        if self._drive is Drive.OFF or "pilot_short" in self._defects:
             return "E"
         if self._drive is Drive.FAULT:
             return "F"
@@ -356,7 +325,7 @@ class Plant:
             self._vehicle.on_pilot(self._visible_a(), now)
 
     def _visible_a(self) -> float:
-        return 0.0 if "pilot_short" in self._faults else self._offered_a
+        return 0.0 if "pilot_short" in self._defects else self._offered_a
 
     def _pull(self, coil: bool, now: float) -> None:
         self._catch_up(now)
@@ -367,10 +336,7 @@ class Plant:
 
     def _drive_contacts(self, now: float) -> None:
         """The coil moves the contacts, unless they do not close, do not stay closed, or are welded."""
-        closed = self._contactor.value
-        holds = "contactor_fell" not in self._faults if closed else "contactor_open" not in self._faults
-        welded = closed and "contactor_stuck" in self._faults
-        self._contactor.want((self._coil and holds) or welded, now)
+        self._contactor.want(self._defects.contacts(self._coil, self._contactor.value), now)
 
     def _arrive(self, now: float) -> None:
         self._contactor.arrive()
@@ -389,11 +355,9 @@ class Plant:
             self._drive, self._duty = Drive.STEADY, 0.0
             self._advertise(now)
 
-    def _set_fault(self, kind: str, on: bool, now: float) -> None:
-        if kind not in FAULT_KINDS:
-            raise ValueError(f"unknown fault {kind!r}: expected one of {', '.join(FAULT_KINDS)}")
+    def _set_fault(self, kind: str, on: bool, now: float, celsius: float = HOT_C) -> None:
         self._catch_up(now)
-        (self._faults.add if on else self._faults.discard)(kind)
+        self._defects.change(kind, on, celsius)
         self._drive_contacts(now)
         self._advertise(now)
         if self._vehicle is not None and kind == "overdraw":
@@ -429,17 +393,12 @@ class Plant:
         """Bring the reads up to date."""
         vehicle, closed = self._vehicle, self._contactor.value
         self.current_a = 0.0 if vehicle is None else vehicle.current_a
-        pilot = plateaus(self._drive, None if vehicle is None else vehicle.ohm, self._defect())
-        switch = None if "switch_unreadable" in self._faults else self._switch
-        if self._faults or self._testing or self._sensor.value or self._sensor.due < inf:
-            leaks = self._testing or (closed and "ground_fault" in self._faults)
-            self._sensor.want(leaks and "ground_fault_self_test" not in self._faults, now)
-        grounded = not closed or "no_ground" not in self._faults
+        pilot = plateaus(self._drive, None if vehicle is None else vehicle.ohm, self._defects.of_pilot)
+        switch = None if "switch_unreadable" in self._defects else self._switch
+        if self._defects.kinds or self._testing or self._sensor.value or self._sensor.due < inf:
+            self._sensor.want(self._defects.leaks(closed, self._testing), now)
+        grounded = not closed or "no_ground" not in self._defects
         self.inputs = Inputs(switch, pilot, closed, self._sensor.value, grounded)
-
-    def _defect(self) -> Defect:
-        found = (defect for kind, defect in _PILOT_DEFECTS.items() if kind in self._faults)
-        return next(found, Defect.NONE)
 
     def _plan(self) -> None:
         vehicle = inf if self._vehicle is None else self._vehicle.next_wakeup()

@@ -20,7 +20,8 @@ from typing import Any
 
 from hal.api import Colour, Light
 from hal.simulated.channel import Channel
-from hal.simulated.plant import HOT_C, Plant
+from hal.simulated.defects import HOT_C
+from hal.simulated.plant import Plant
 from hal.simulated.vehicle import VehicleSpec
 
 _MOST_CLIENTS = 100  # stations and people; far below what `select` can wait for
@@ -273,9 +274,9 @@ def _number(value: float) -> float | None:
 
 def _celsius(value: object) -> float:
     """The temperature of a request. Raises ValueError."""
-    if type(value) not in (int, float) or not -60 <= value <= 200:  # type: ignore[operator]
+    if isinstance(value, bool) or not isinstance(value, int | float) or not -60 <= value <= 200:
         raise ValueError(f"celsius {value}: expected -60 to 200")
-    return float(value)  # type: ignore[arg-type]
+    return float(value)
 
 
 def _vehicle(given: Message) -> VehicleSpec:

@@ -13,7 +13,8 @@ import pytest
 from hal.api import Board, Colour, Inputs, Light, PilotReading
 from hal.serial.port import SerialPort
 from hal.simulated.board import MemoryStore, PlantBoard, PlantJournal
-from hal.simulated.plant import AMBIENT_C, CONTACTOR_S, DEAD_MAN_S, HOT_C, RELEASE_S, TRIP_S, Plant
+from hal.simulated.defects import AMBIENT_C, HOT_C
+from hal.simulated.plant import CONTACTOR_S, DEAD_MAN_S, RELEASE_S, TRIP_S, Plant
 from hal.simulated.remote import RemoteBoard
 from hal.simulated.server import PlantServer, listen
 from hal.simulated.vehicle import VehicleSpec

@@ -173,7 +173,7 @@ class Judge:
     def _look(self, index: int) -> None:
         slots = self.bench.world.slots
         for i, slot in enumerate(slots):
-            if {"overdraw", "contactor_stuck"} & slot.plant._faults:
+            if {"overdraw", "contactor_stuck"} & slot.plant.faults:
                 self.fouls.add(i)
         possible = [0.0 if i in self.fouls else slot.plant.possible_a for i, slot in enumerate(slots)]
         limit = self.bench.simulation.limit_a()

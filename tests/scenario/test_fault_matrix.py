@@ -17,8 +17,9 @@ from firmware.protection import BY_CODE, Clears, Severity
 from firmware.states import STATES
 from firmware.timing import OPEN_UNDER_LOAD_S, PILOT_HOLD_S, RECLOSE_S
 from hal.simulated.board import PlantJournal
+from hal.simulated.defects import FAULT_KINDS
 from hal.simulated.line import Direction
-from hal.simulated.plant import CONTACTOR_S, FAULT_KINDS
+from hal.simulated.plant import CONTACTOR_S
 from hal.simulated.vehicle import VehicleSpec
 from tests.scenario.helpers import REFUSER, WORST, Bench, judged, plugs, scenario
 

@@ -11,7 +11,8 @@ from hypothesis import strategies as st
 from hal.api import Board, Inputs, PilotReading
 from hal.simulated.board import MemoryStore, PlantBoard, PlantJournal
 from hal.simulated.circuit import C_OHM, duty_to_amps
-from hal.simulated.plant import CONTACTOR_S, FAULT_KINDS, Plant, Snapshot
+from hal.simulated.defects import FAULT_KINDS
+from hal.simulated.plant import CONTACTOR_S, Plant, Snapshot
 from hal.simulated.vehicle import VehicleSpec
 
 CAR = VehicleSpec("car")

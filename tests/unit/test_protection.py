@@ -10,7 +10,7 @@ from firmware.faults import Faults
 from firmware.protection import BY_CODE, FAULTS, NUMBER, Clears, Fault, Severity, table, word
 from firmware.timing import ERROR_PAUSE_S, RECLOSE_S, RECLOSE_TRIES
 from hal.api import Colour
-from hal.simulated.plant import FAULT_KINDS
+from hal.simulated.defects import FAULT_KINDS
 
 CODES = [fault.code for fault in FAULTS]
 NUMBERS = {

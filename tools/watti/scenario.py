@@ -33,7 +33,7 @@ from firmware.config import (
     validate,
 )
 from firmware.rotary import position
-from hal.simulated.plant import FAULT_KINDS as PLANT_FAULTS
+from hal.simulated.defects import FAULT_KINDS as PLANT_FAULTS
 from hal.simulated.vehicle import VehicleSpec
 
 CONFIGS = Path(__file__).parent / "configs"

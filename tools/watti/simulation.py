@@ -11,7 +11,8 @@ from firmware.config import MODELS
 from firmware.diary import NOT_WAITING
 from firmware.rotary import Chart
 from firmware.timing import Timing
-from hal.simulated.plant import HOT_C, Plant
+from hal.simulated.defects import HOT_C
+from hal.simulated.plant import Plant
 from hal.simulated.world import Boot, World
 from watti.judge import Judge, Tally
 from watti.progress import watched
