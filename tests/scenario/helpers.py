@@ -193,7 +193,7 @@ class Judge:
         self._stands(index, "a sound ground", plant.inputs.ground_fault and runs, 0.1)
         self._stands(index, "letter", empty and runs, 0.1)
         self._stands(index, "letter or process", empty and not runs, 1.2)
-        self._stands(index, "lease", not lease, 6.3 if runs else 7.4)  # the dead-man may be the one that opens
+        self._stands(index, "lease", not lease, 7.4)  # 6 s under load, after up to W in which it may stand still
 
     def _stands(self, index: int, what: str, wrong: bool, allowed_s: float) -> None:
         key, now = (index, what), self.bench.now
