@@ -163,7 +163,11 @@ _CHANCES: tuple[Chance, ...] = (_comes, _goes, _swaps, _restarts, _browns_out, _
 def judge(seed: int, *, rivals: bool) -> list[str]:
     """Everything that is wrong with one random world."""
     rng = random.Random(f"{'rivals' if rivals else 'lone'}/{seed}")
-    bench = Bench(_World(rng, rivals).draw(), seed, _WIDER if rng.random() < 0.3 else TIMING)
+    return judged_whole(Bench(_World(rng, rivals).draw(), seed, _WIDER if rng.random() < 0.3 else TIMING))
+
+
+def judged_whole(bench: Bench) -> list[str]:
+    """Everything that is wrong with a world, run to the end."""
     watching = Judge(bench)
     bench.run(FAULTY_S[1] + HEALED_S)
     wrong = _left_out(bench)
@@ -210,7 +214,25 @@ def test_any_group_with_a_second_primary_keeps_its_limit_and_heals(seed: int) ->
 
 def test_one_that_takes_a_little_too_much_does_not_starve_the_rest() -> None:
     """A refuser within the 10 % that the standard forgives is never tripped: the others share what it leaves."""
-    assert judge(30955, rivals=False) == []
+    cars = {4: "nearly", 1: "late", 6: "worst", 2: "gentle", 5: "refuser"}
+    comes = {4: 20.434, 1: 24.362, 6: 25.772, 2: 25.887, 5: 35.866}
+    what_happens = [
+        *(event(at_s, "plug", station, vehicle=cars[station]) for station, at_s in comes.items()),
+        event(40.0, "bus_noise", rate=0.0001),
+        event(57.0, "unplug", 6),
+        event(63.0, "power_off", 3),
+        event(63.5, "power_on", 3),
+        event(73.0, "fault", 4, kind="diode"),
+        event(73.5, "clear_fault", 4, kind="diode"),
+        event(100.0, "bus_noise", rate=0.0),
+    ]
+    models = ["80A", "48A", "48A", "80A", "48A", "80A"]
+    drift_ppm = [-10000.0, 0.0, 0.0, -10000.0, -10000.0, -8050.0]
+    serials = [40570594314524, 73444205504410, 57015138998814, 50245209089004, 60067437949180, 58109563888668]
+    world = scenario(
+        what_happens, "CFFFFF", baud=9600, models=models, serials=serials, drift_ppm=drift_ppm, vehicles=_CARS
+    )
+    assert judged_whole(Bench(world, 30955)) == []
 
 
 # The judge must be able to fail
