@@ -58,6 +58,10 @@ class Demand:
         self._shown: tuple[int, int] | None = None
         self._idle_until = inf
 
+    def idle(self, now: float) -> bool:
+        """It has drawn nothing of what it was offered, and there is nothing more to try for now."""
+        return not self._started and now < self._idle_until < inf
+
     def on_status(self, status: Status, now: float) -> bool:
         """Learn from a report. Whether floor or cap have changed."""
         if not status.flags & CONNECTED:

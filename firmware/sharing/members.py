@@ -1,8 +1,10 @@
 """The primary's record of one station of its group, its own included."""
 
+from math import inf
+
 from firmware.bus.messages import AVAILABLE, CONNECTED, WANTS, Identity, Reason, Status
 from firmware.sharing.demand import Demand
-from firmware.sharing.fair import Claim
+from firmware.sharing.fair import TURN_S, Claim
 from firmware.sharing.ledger import Row
 from firmware.timing import MIN_OFFER_DA, Timing
 
@@ -71,9 +73,12 @@ class Member:
         cap = rating if self.demand.cap_da is None else min(rating, self.demand.cap_da)
         turn = now - self.turns_at
         fed_s = turn if self.target_da else 0.0
+        served_s = self._served_s + fed_s
+        if self.demand.idle(now):  # it makes no use of its turn: others come first
+            turn, served_s = max(turn, TURN_S), inf
         wish = min(self.demand.wish_da, rating)
         cap = max(floor, wish, cap)
-        return Claim(floor, cap, turn if self.target_da else -turn, self._served_s + fed_s, wish)
+        return Claim(floor, cap, turn if self.target_da else -turn, served_s, wish)
 
     def aim(self, target_da: int, now: float) -> None:
         """Set what it shall get."""

@@ -333,3 +333,17 @@ def test_garbage_does_not_keep_a_primary_from_starting() -> None:
     bench = Bench(scenario([event(0.1, "bus_disturb", kind="babble", rate=0.2, for_s=300), *plugs(1)], "B"))
     bench.run(60)
     assert bench.drawn() == [48.0]
+
+
+def test_a_vehicle_that_makes_no_use_of_its_turn_loses_it_to_those_who_wait() -> None:
+    """6 A for three; the first needs 8 A and takes nothing: nobody waits ten minutes for that."""
+    picky = VehicleSpec("picky", min_a=8.0, start_delay_s=0.0, ramp_a_per_s=0.0)
+    events = [*plugs(1, vehicle="picky"), *plugs(2, at_s=40.0), *plugs(3, at_s=50.0)]
+    bench = Bench(scenario(events, "0FF", vehicles=[picky]))
+    with judged(bench):
+        assert bench.until(lambda: bench.drawn()[1] > 0, within_s=150.0, step_s=0.1) <= 150.0
+        bench.run(3600.0)
+    kwh = [slot.plant.energy_kwh(bench.now) for slot in bench.world.slots]
+    assert kwh[0] == 0.0
+    assert min(kwh[1:]) > 0.3
+    assert sum(kwh) > 0.75 * 6.0 * 0.24
