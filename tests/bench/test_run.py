@@ -68,9 +68,9 @@ def test_a_port_that_is_not_there_vanishes_or_comes_back_is_said_and_the_station
     _, said = station.communicate(timeout=PATIENCE_S)
     path = desk.folder / "bus" / "1"
     assert [line for line in said.splitlines() if "port" in line and "fault" not in line] == [
-        f"s1: serial port {path} is not there",
+        f"s1: serial port {path} is not there: waiting for it",
         "s1: the serial port works again",
-        f"s1: serial port {path} vanished: it was unplugged, or its line was stopped",
+        f"s1: serial port {path} vanished: it was unplugged, or its line was stopped: waiting for it",
         "s1: the serial port works again",
     ]
 
