@@ -163,7 +163,7 @@ def test_a_bus_port_vanishes_is_said_the_lease_runs_out_and_it_comes_back(bench:
     assert port.exists()
     bench.wait("s3", fault="", role="secondary")
     said = (bench.folder / "log" / "s3.log").read_text()
-    assert f"s3: serial port {port} vanished: it was unplugged, or its line was stopped\n" in said
+    assert f"s3: serial port {port} vanished: it was unplugged, or its line was stopped: waiting for it\n" in said
     assert "s3: the serial port works again\n" in said
 
 
