@@ -13,7 +13,7 @@ from pathlib import Path
 
 from firmware.rotary import Chart
 from firmware.timing import Timing
-from hal.simulated.vehicle import VehicleSpec
+from hal.simulated.vehicle_spec import VehicleSpec
 from opening import opened
 from watti.scenario import CONFIGS, Event, Scenario, StationSpec
 from watti.simulation import Simulation

@@ -15,7 +15,7 @@ from tempfile import TemporaryDirectory
 from typing import Any
 
 from hal.simulated.remote import ask
-from hal.simulated.vehicle import VehicleSpec
+from hal.simulated.vehicle_spec import VehicleSpec
 
 _TOOLS = Path(__file__).parent
 _NAMES = ("s1", "s2", "s3", "s4", "s5")

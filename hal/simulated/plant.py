@@ -14,7 +14,8 @@ from hal.api import Colour, Inputs, Light
 from hal.simulated.circuit import Drive, duty_to_amps, plateaus
 from hal.simulated.defects import HOT_C, Defects
 from hal.simulated.lag import Lag
-from hal.simulated.vehicle import Vehicle, VehicleSpec
+from hal.simulated.vehicle import Vehicle
+from hal.simulated.vehicle_spec import VehicleSpec
 
 CONTACTOR_S: Final = 0.03  # I: travel of the contactor, either way
 TRIP_S: Final = 0.025  # I: from leakage, or from driving the test winding, to the trip

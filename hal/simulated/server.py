@@ -22,7 +22,7 @@ from hal.api import Colour, Light
 from hal.simulated.channel import Channel
 from hal.simulated.defects import HOT_C
 from hal.simulated.plant import Plant
-from hal.simulated.vehicle import VehicleSpec
+from hal.simulated.vehicle_spec import VehicleSpec
 
 _MOST_CLIENTS = 100  # stations and people; far below what `select` can wait for
 

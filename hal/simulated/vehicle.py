@@ -15,8 +15,6 @@ from hal.simulated.asking import Asking
 from hal.simulated.circuit import B_OHM, C_OHM, D_OHM
 from hal.simulated.vehicle_spec import VehicleSpec
 
-__all__ = ["Vehicle", "VehicleSpec"]
-
 STEP_A: Final = 0.1
 PWM_OFF_S: Final = 3.0  # S: a vehicle in C must stop within this of losing PWM
 TAPER_SOC: Final = 0.05  # S/I: the last part of a charge, over which the current falls

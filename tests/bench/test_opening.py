@@ -7,7 +7,7 @@ from dataclasses import asdict
 import pytest
 
 from hal.simulated.remote import ask
-from hal.simulated.vehicle import VehicleSpec
+from hal.simulated.vehicle_spec import VehicleSpec
 from tests.bench.helpers import Bench, Row, running, wait_for
 
 pytestmark = [pytest.mark.bench, pytest.mark.timeout(200)]

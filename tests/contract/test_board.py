@@ -17,7 +17,7 @@ from hal.simulated.defects import AMBIENT_C, HOT_C
 from hal.simulated.plant import CONTACTOR_S, DEAD_MAN_S, RELEASE_S, TRIP_S, Plant
 from hal.simulated.remote import RemoteBoard
 from hal.simulated.server import PlantServer, listen
-from hal.simulated.vehicle import VehicleSpec
+from hal.simulated.vehicle_spec import VehicleSpec
 from hal.store import FileStore
 
 SWITCH = 11

@@ -15,7 +15,7 @@ from firmware.sharing.primary import Primary
 from firmware.sharing.secondary import Secondary
 from firmware.timing import Timing
 from hal.simulated.plant import Plant
-from hal.simulated.vehicle import VehicleSpec
+from hal.simulated.vehicle_spec import VehicleSpec
 from watti.scenario import CONFIGS, Event, Scenario, StationSpec
 from watti.simulation import Simulation
 

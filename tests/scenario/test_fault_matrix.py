@@ -20,7 +20,7 @@ from hal.simulated.board import PlantJournal
 from hal.simulated.defects import FAULT_KINDS
 from hal.simulated.line import Direction
 from hal.simulated.plant import CONTACTOR_S
-from hal.simulated.vehicle import VehicleSpec
+from hal.simulated.vehicle_spec import VehicleSpec
 from tests.scenario.helpers import REFUSER, WORST, Bench, judged, plugs, scenario
 
 VENTILATED = replace(WORST, name="ventilated", ventilated=True)

@@ -5,7 +5,7 @@ from collections.abc import Callable
 
 import pytest
 
-from hal.simulated.vehicle import VehicleSpec
+from hal.simulated.vehicle_spec import VehicleSpec
 from tests.scenario.helpers import TIMING, Bench, event, judged, plugs, random_serials, scenario
 from watti.scenario import Event
 

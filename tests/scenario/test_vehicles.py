@@ -8,7 +8,7 @@ import pytest
 from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
-from hal.simulated.vehicle import VehicleSpec
+from hal.simulated.vehicle_spec import VehicleSpec
 from tests.scenario.helpers import READY_S, Bench, event, judged, plugs, scenario
 from watti.scenario import CONFIGS, Event, load_scenario, load_vehicles
 

@@ -10,7 +10,7 @@ from hal.api import BusPort, Inputs, PilotReading
 from hal.simulated.board import MemoryStore, PlantBoard, PlantJournal
 from hal.simulated.circuit import B_OHM, C_OHM, D_OHM, Drive, plateaus
 from hal.simulated.plant import Plant, Snapshot
-from hal.simulated.vehicle import VehicleSpec
+from hal.simulated.vehicle_spec import VehicleSpec
 
 TIMING = Timing()
 POLL_S = TIMING.poll_s

@@ -15,7 +15,7 @@ from firmware.energy import Energy
 from firmware.protection import BY_CODE
 from hal.simulated.board import MemoryStore, PlantJournal
 from hal.simulated.defects import FAULT_KINDS
-from hal.simulated.vehicle import VehicleSpec
+from hal.simulated.vehicle_spec import VehicleSpec
 from tests.scenario.helpers import WORST, Bench, event, judged, plugs, scenario
 from watti.scenario import Event
 

@@ -9,7 +9,7 @@ from firmware.lamp import CHARGING, CONNECTED, INDICATIONS, READY, STARTING, WAI
 from firmware.protection import FAULTS, Fault
 from firmware.states import STATES
 from hal.api import Colour, Light
-from hal.simulated.vehicle import VehicleSpec
+from hal.simulated.vehicle_spec import VehicleSpec
 from tests.scenario.helpers import READY_S, Bench, event, plugs, scenario
 
 _ASLEEP = VehicleSpec("asleep", soc=1.0)

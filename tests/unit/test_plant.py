@@ -13,7 +13,7 @@ from hal.simulated.board import MemoryStore, PlantBoard, PlantJournal
 from hal.simulated.circuit import C_OHM, duty_to_amps
 from hal.simulated.defects import FAULT_KINDS
 from hal.simulated.plant import CONTACTOR_S, Plant, Snapshot
-from hal.simulated.vehicle import VehicleSpec
+from hal.simulated.vehicle_spec import VehicleSpec
 
 CAR = VehicleSpec("car")
 WORST = VehicleSpec("worst", ramp_a_per_s=0.0)

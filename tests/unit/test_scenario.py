@@ -8,7 +8,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from firmware.config import ConfigError
-from hal.simulated.vehicle import VehicleSpec
+from hal.simulated.vehicle_spec import VehicleSpec
 from watti.scenario import (
     CONFIGS,
     DEFAULT_VEHICLE,

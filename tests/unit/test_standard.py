@@ -9,7 +9,7 @@ import pytest
 
 from hal.api import PilotReading
 from hal.simulated.plant import CONTACTOR_S
-from hal.simulated.vehicle import VehicleSpec
+from hal.simulated.vehicle_spec import VehicleSpec
 from tests.unit.evse import CAR, EDGE_S, POLL_S, REFUSER, Evse, at_every_phase
 
 S3 = VehicleSpec("s3", start_delay_s=0.0, ramp_a_per_s=0.0, s3_s=3.0)

@@ -11,7 +11,7 @@ from firmware.states import STATES, TRANSITIONS, diagram
 from firmware.station import Station
 from firmware.timing import RECLOSE_S, RECLOSE_TRIES
 from hal.simulated.circuit import OUT_OF_RANGE_V
-from hal.simulated.vehicle import VehicleSpec
+from hal.simulated.vehicle_spec import VehicleSpec
 from tests.unit.evse import EDGE_S, FULL, POLL_S, REFUSER, TIMING, Evse
 
 # Timing (IEC 61851-1 Annex A, SAE J1772)

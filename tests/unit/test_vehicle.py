@@ -10,7 +10,8 @@ from hypothesis import strategies as st
 
 from hal.simulated.asking import S2_CLOSE_S
 from hal.simulated.circuit import B_OHM, C_OHM
-from hal.simulated.vehicle import PWM_OFF_S, Vehicle, VehicleSpec
+from hal.simulated.vehicle import PWM_OFF_S, Vehicle
+from hal.simulated.vehicle_spec import VehicleSpec
 
 VOLTS = 240.0
 INSTANT = VehicleSpec("instant", start_delay_s=0.0, reaction_s=0.0, ramp_a_per_s=0.0)

@@ -11,7 +11,8 @@ from hypothesis import strategies as st
 
 from hal.simulated.asking import RESET_S, S2_CLOSE_S
 from hal.simulated.circuit import B_OHM, C_OHM, D_OHM
-from hal.simulated.vehicle import Vehicle, VehicleSpec
+from hal.simulated.vehicle import Vehicle
+from hal.simulated.vehicle_spec import VehicleSpec
 
 INSTANT = VehicleSpec("instant", start_delay_s=0.0, reaction_s=0.0, ramp_a_per_s=0.0)
 SLEEPER = replace(INSTANT, sleeps_after_s=600.0)

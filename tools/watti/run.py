@@ -115,9 +115,8 @@ class Publisher:
                 self._told = said
         if self._board.bus.problem != self._problem:
             self._problem = self._board.bus.problem
-            _say(
-                f"{self._name}: {self._problem + ': waiting for it' if self._problem else 'the serial port works again'}"
-            )
+            waits = f"{self._problem}: waiting for it" if self._problem else "the serial port works again"
+            _say(f"{self._name}: {waits}")
         if self._board.journal.problem != self._log_problem:
             self._log_problem = self._board.journal.problem
             _say(f"{self._name}: {self._log_problem or 'the event log is written again'}")

@@ -34,7 +34,7 @@ from firmware.config import (
 )
 from firmware.rotary import position
 from hal.simulated.defects import FAULT_KINDS as PLANT_FAULTS
-from hal.simulated.vehicle import VehicleSpec
+from hal.simulated.vehicle_spec import VehicleSpec
 
 CONFIGS = Path(__file__).parent / "configs"
 DEFAULT_VEHICLE = "sedan"
