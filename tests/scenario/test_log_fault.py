@@ -42,3 +42,25 @@ def test_a_station_that_can_not_save_what_it_has_to_remember_says_so_and_goes_on
             setattr(board, name, store)
             bench.run(bench.now + 5)
             assert (bench.faults(), bench.drawn()) == (["", ""], [24.0, 24.0])
+
+
+def test_what_could_not_be_saved_is_saved_when_the_disk_takes_it_again() -> None:
+    """Nothing else would save it: no session is under way, and no other primary is heard."""
+
+    class Healing(MemoryStore):
+        saved = 0
+        problem = "the disk is full"
+
+        def save(self, record: bytes) -> None:
+            super().save(record)
+            self.saved += 1
+            if self.saved == 3:
+                self.problem = ""
+
+    bench = Bench(scenario((), "BF"))
+    bench.run(SETTLED_S)
+    store = bench.world.slots[1].board.store = Healing()
+    bench.run(SETTLED_S + 5.0)
+    assert bench.faults() == ["", "store"]
+    bench.run(SETTLED_S + 40.0)
+    assert (store.saved, bench.faults()) == (3, ["", ""])

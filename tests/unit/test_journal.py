@@ -22,6 +22,7 @@ from hypothesis import strategies as st
 from hal.clock import Clock
 from hal.journal import HANGS_S, ROTATED, FileJournal
 from hal.store import FileStore
+from watti.logs import Logs
 
 ROOT = Path(__file__).parents[2]
 PATIENCE_S = 40.0
@@ -455,3 +456,22 @@ def test_a_store_says_while_it_can_not_be_written_and_once_to_whom_it_warns(tmp_
     folder.unlink()
     store.save(b"3")
     assert (store.problem, (folder / "s1.json").read_bytes()) == ("", b"3")
+
+
+def test_finished_sessions_outlive_the_rotation_of_everything_else(tmp_path: Path) -> None:
+    """A chattering fault writes megabytes a day: it must not push them out."""
+    with journal(tmp_path, rotate_bytes=2000) as log:
+        for n in range(400):
+            log.write("session" if n % 40 == 0 else "offer", {"n": n}, float(n))
+    logs = Logs(tmp_path).news()
+    assert [record["n"] for record in logs[0] if record["event"] == "session"] == list(range(0, 400, 40))
+    assert sum(path.stat().st_size for path in tmp_path.iterdir()) <= (2 + ROTATED) * 2000
+
+
+def test_the_sessions_that_are_kept_are_bounded_too(tmp_path: Path) -> None:
+    with journal(tmp_path, rotate_bytes=2000) as log:
+        for n in range(400):
+            log.write("session", {"n": n}, float(n))
+    kept = [record["n"] for record in Logs(tmp_path).news()[0]]
+    assert kept == list(range(kept[0], 400))
+    assert sum(path.stat().st_size for path in tmp_path.iterdir()) <= (2 + ROTATED) * 2000

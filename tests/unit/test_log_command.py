@@ -51,6 +51,8 @@ FIELDS: Mapping[str, Mapping[str, object]] = {
         "peak_a": 32.0,
         "ended": "unplug",
     },
+    "stall": {"for_s": 6.12},
+    "end": {"signal": "SIGTERM"},
     "lost": {"records": 3},
     "repaired": {"bytes": 17},
 }
@@ -104,6 +106,8 @@ def test_each_event_is_a_sentence_for_people() -> None:
         "fault": "fault ground_fault (red 3-1): Current leaks to ground in the vehicle or its cable.",
         "clear": "fault ground_fault is over after 0:15:01",
         "session": "session 3f2a91c0-4 ended (unplug): 12.35 kWh, charging 3:05:09, waiting 0:01:01, peak 32.0 A",
+        "stall": "its process stood still for 6.1 s",
+        "end": "its process ends (SIGTERM)",
         "lost": "3 events are missing before this: they could not be written",
         "repaired": "17 bytes of a line that a power cut had left unfinished were cut off",
     }
@@ -406,3 +410,16 @@ def test_records_without_any_date_keep_the_order_of_their_files() -> None:
     ]
     found = Dates().merged(histories)
     assert [(record["boot"], record["t_s"]) for record in found] == [("b", 5.0), ("a", 1.0), ("a", 1.5), ("a", 2.0)]
+
+
+def test_a_line_of_brackets_is_a_broken_one(tmp_path: Path) -> None:
+    (tmp_path / "s1.jsonl").write_text("[" * 100_000 + "\n")
+    logs = Logs(tmp_path)
+    assert (logs.news(), logs.broken) == ([[]], 1)
+
+
+def test_the_design_names_every_event_and_its_fields() -> None:
+    design = (ROOT / "firmware/DESIGN.md").read_text()
+    table = design[design.index("| event | fields |") :].split("\n\n")[0]
+    named = {word for row in table.splitlines()[2:] for word in row.split("|")[1].strip().split(", ")}
+    assert named == FIELDS.keys() - {"lost", "repaired"}  # those two are the disk's

@@ -203,3 +203,20 @@ def test_what_is_believed_stood_long_enough(changes: list[tuple[float, float, bo
         if seen != candidate:
             candidate, since = seen, now
         pilot.on_reading(reading, pwm_on, now)
+
+
+@pytest.mark.parametrize("letters", ["BA", "AB", "BE", "AE", "BAE"])
+@pytest.mark.parametrize("every_s", [0.001, 0.02, 0.0249])
+def test_a_pilot_that_bounces_among_letters_that_do_not_ask_has_left_c(letters: str, every_s: float) -> None:
+    """A plug that is pulled out slowly does that: the 25 ms run from the first moment without C."""
+    volts = {"A": 12.0, "B": 9.0, "E": 0.0}
+    filter_ = PilotFilter()
+    filter_.on_reading(pwm(6.0), True, 0.0)
+    filter_.step(1.0)
+    assert filter_.seen == "C"
+    for i in range(int(0.2 / every_s)):
+        now = 2.0 + i * every_s
+        filter_.step(now)
+        assert filter_.seen == "C" or now >= 2.025
+        assert filter_.seen != "C" or now < 2.025 + every_s
+        filter_.on_reading(pwm(volts[letters[i % len(letters)]]), True, now)
