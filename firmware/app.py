@@ -145,7 +145,7 @@ class App:
     def on_bus(self, works: bool, now: float) -> None:
         """The bus port came or went."""
         self._bus_works = works
-        (self.station.end_fault if works else self.station.set_fault)("bus_port", now)
+        self.station.mark_fault("bus_port", not works, now)
         if isinstance(self.role, Primary):
             self.role.on_bus(works, now)
         self._conclude(now)
@@ -179,14 +179,13 @@ class App:
     def _judge_writing(self, now: float) -> None:
         """Something can't be written, or could not: say so, and try again."""
         board, station = self._board, self.station
-        stores = (board.store, board.session_store)
         problems = {"log": board.journal.problem, "store": board.store.problem or board.session_store.problem}
         for code, problem in problems.items():
-            (station.set_fault if problem else station.end_fault)(code, now)
+            station.mark_fault(code, problem != "", now)
         self._unwritten = any(problems.values())
         if problems["store"] and now >= self._save_again_at:
             self._save_again_at = now + _SAVE_AGAIN_S
-            for store in stores:
+            for store in (board.store, board.session_store):
                 store.save(store.load())
 
     def _reason(self) -> Reason:
@@ -305,7 +304,7 @@ class App:
         self.why = setting.why
         self.role = self._new_role(setting, now)
         for code in _SWITCH_FAULTS:
-            (self.station.set_fault if code == setting.fault else self.station.end_fault)(code, now)
+            self.station.mark_fault(code, code == setting.fault, now)
 
     def _new_role(self, setting: Setting, now: float) -> Primary | Secondary | None:
         if self._switch is None:

@@ -175,6 +175,10 @@ class Station:
         if self.faults.end(code, now):
             self._settle(now)
 
+    def mark_fault(self, code: str, present: bool, now: float) -> None:
+        """The cause of a fault is there, or is not."""
+        (self.set_fault if present else self.end_fault)(code, now)
+
     # Decisions
 
     def _due(self, at: float, now: float) -> bool:

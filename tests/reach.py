@@ -19,7 +19,7 @@ from firmware.states import STATES, TRANSITIONS
 from tests.clauses import Clauses
 
 _DRIVEN = ("firmware.station", "firmware.app")
-_SET_BY_HAND = ("set_fault", "end_fault")
+_SET_BY_HAND = ("set_fault", "end_fault", "mark_fault")
 
 
 class Reach:

@@ -32,9 +32,7 @@ _QUIET_JITTER = 0.5  # hear only collisions, and must drift apart before either 
 _FORMER_LIFE_S = 3.0  # frames of its own serial are its own, still in some buffer
 _SAT_S = 10.0
 _ASK_S = 2.0  # how often a yielded primary asks whether the other has become a secondary
-_STREET_S = (
-    5.0  # a quiet start lasts up to this much longer: after a power return not all of a street start at once (I)
-)
+_STREET_S = 5.0  # a quiet start lasts up to this much longer: not all of a street start at once (I)
 _QUIET_SEARCH_S = 1.0
 _SEARCH_S = 0.15  # probing may take at least this much of a cycle, also when the polls fill it
 
@@ -381,10 +379,7 @@ class Primary:
         self._station.set_fault("more_than_one_primary", now)
 
     def _show_rival(self, now: float) -> None:
-        if self.rivals.named(now) is not None:
-            self._station.set_fault("more_than_one_primary", now)
-        else:
-            self._station.end_fault("more_than_one_primary", now)
+        self._station.mark_fault("more_than_one_primary", self.rivals.named(now) is not None, now)
 
     def _on_former_rival(self, serial: int) -> None:
         if serial == self.rivals.serial:

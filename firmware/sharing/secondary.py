@@ -118,8 +118,8 @@ class Secondary:
         else:
             self._forget_refusal(now)
             unheard = now < self._probed_at + _NO_PRIMARY_S
-            for code, there in (("unheard", unheard), ("no_primary", not unheard)):
-                (self._station.set_fault if there else self._station.end_fault)(code, now)
+            self._station.mark_fault("unheard", unheard, now)
+            self._station.mark_fault("no_primary", not unheard, now)
             self._lapses_at = now + _NO_PRIMARY_S
 
     def _forget_refusal(self, now: float) -> None:
@@ -130,7 +130,8 @@ class Secondary:
     def close(self, now: float) -> None:
         """This role ends: the switch was turned."""
         self._station.leave(now)
-        for code in ("no_primary", "unheard", "group_full", "duplicate_serial", "configuration"):
+        self._end_loneliness(now)
+        for code in ("group_full", "duplicate_serial", "configuration"):
             self._station.end_fault(code, now)
 
     # What is heard

@@ -18,7 +18,7 @@ from hal.clock import boot_id
 from watti import page_tiles
 from watti.log_words import sentence
 from watti.logs import Record
-from watti.page_words import BusWatch, counted
+from watti.page_words import BusWatch, counted, names_by_serial
 from watti.screen import Row, row
 
 EVENTS = 100
@@ -84,8 +84,7 @@ class View(Vertical):
         self._place = 0
         self._row_length = 1
         self._told: deque[Content] = deque(maxlen=EVENTS)
-        self._names: dict[str, str] = {}
-        """What stations are called, by serial number."""
+        self._names = names_by_serial(list(self._models))
         self._boot = boot_id()
         self._watch = BusWatch()
         self._hints: Sequence[str] = ()
@@ -158,7 +157,6 @@ class View(Vertical):
 
     def _hear(self, records: Sequence[Record], began: float) -> None:
         """Take in the events of this bench: a folder may have logs of earlier ones."""
-        self._names |= {str(record["serial"]): record["station"] for record in records if "serial" in record}
         for record in sorted(records, key=lambda record: float(record["t_s"])):
             at = record["t_s"] - began
             if record["boot"] == self._boot and at >= 0:
