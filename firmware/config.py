@@ -16,6 +16,8 @@ from typing import Any
 
 import voluptuous as vol
 
+from firmware.timing import Timing, TimingError
+
 Check = Callable[[Any], Any]
 Fields = Mapping[vol.Marker, Check]
 
@@ -226,6 +228,26 @@ def each(item: Check) -> Check:
     return check
 
 
+_TIMES = table(
+    {
+        # Upwards only: the group's safety rests on it (standard 5 s, some cars take 6; S).
+        vol.Optional("reaction_s"): number(6.5, 60),
+        vol.Optional("poll_s"): number(0.2, 2),
+        vol.Optional("lease_s"): number(2, 30),
+        vol.Optional("release_s"): number(1, 600),
+    }
+)
+
+
+def timing(value: Any) -> Timing:
+    """A table of times (s) that replace the firmware's own, as far as they keep the promise together."""
+    times = _TIMES(value)
+    try:
+        return Timing(**times)
+    except TimingError as broken:
+        raise vol.Invalid(str(broken)) from None
+
+
 # A station's own file
 
 
@@ -239,8 +261,7 @@ class StationConfig:
     port: str | None
     baud: int
     board: str
-    timing: Mapping[str, float]
-    """Timing (s) that the file overrides, by key."""
+    timing: Timing
 
 
 _STATION = vol.Schema(
@@ -257,15 +278,7 @@ _STATION = vol.Schema(
                 {vol.Optional("port"): text, vol.Optional("baud", default=DEFAULT_BAUD): choice(*BAUDS)}
             ),
             required("board"): table({required("kind"): choice("simulated")}),
-            vol.Optional("timing", default=dict): table(
-                {
-                    # Upwards only: the group's safety rests on it (standard 5 s, some cars take 6; S).
-                    vol.Optional("reaction_s"): number(6.5, 60),
-                    vol.Optional("poll_s"): number(0.2, 2),
-                    vol.Optional("lease_s"): number(2, 30),
-                    vol.Optional("release_s"): number(1, 600),
-                }
-            ),
+            vol.Optional("timing", default=dict): timing,
         }
     )
 )

@@ -55,7 +55,7 @@ def after(
     baud: int, cars: int, event: Event, done: Callable[[Simulation], bool], seed: int, vehicle: str = "worst"
 ) -> float:
     """Seconds from an event until `done`, to the millisecond."""
-    simulation = Simulation(scenario(1e6, [*plugs(cars, vehicle), event], baud), TIMING, CHART, seed)
+    simulation = Simulation(scenario(1e6, [*plugs(cars, vehicle), event], baud), CHART, seed)
     simulation.world.run(event.at_s)
     while not done(simulation):
         simulation.world.run(simulation.world.now + 0.001)
@@ -127,7 +127,7 @@ def enrolment(seeds: int, consecutive: bool) -> list[float]:
         rng = random.Random(seed)
         first = rng.getrandbits(40)
         serials = [first + i for i in range(5)] if consecutive else [rng.getrandbits(40) + 1 for _ in range(5)]
-        simulation = Simulation(scenario(1e6, [], serials=serials), TIMING, CHART, seed)
+        simulation = Simulation(scenario(1e6, [], serials=serials), CHART, seed)
         while sum(getattr(app.role, "enrolled", False) for app in simulation.apps) < 4:
             simulation.world.run(simulation.world.now + 0.005)
         times.append(simulation.world.now)
@@ -135,7 +135,7 @@ def enrolment(seeds: int, consecutive: bool) -> list[float]:
 
 
 def speed(events: list[Event], hours: float) -> float:
-    simulation = Simulation(scenario(hours * 3600, events), TIMING, CHART, 1)
+    simulation = Simulation(scenario(hours * 3600, events), CHART, 1)
     begun = time.perf_counter()
     simulation.run()
     return hours * 3600 / (time.perf_counter() - begun)
@@ -171,7 +171,7 @@ def main() -> int:
     print(f"poll every {TIMING.poll_s:g} s, R {TIMING.reaction_s:g} s")
     print(TIMING.terms())
     for baud in (9600, 19200, 38400, 57600, 115200):
-        simulation = Simulation(scenario(300, plugs(5), baud), TIMING, CHART, 1)
+        simulation = Simulation(scenario(300, plugs(5), baud), CHART, 1)
         simulation.run()
         bus = simulation.result(1.0)["bus"]
         ratio = bus["cycle_s_p50"] / bus["cycle_limit_s"]

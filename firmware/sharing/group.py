@@ -48,6 +48,11 @@ class Group:
         member.address = 0
         return member
 
+    @property
+    def everyone(self) -> tuple[Member, ...]:
+        """All whose rows count, also those of which nothing is heard."""
+        return (self.own, *self.secondaries, *self._silent.values())
+
     def member(self, identity: Identity) -> Member | None:
         return next((m for m in self.secondaries if m.identity == identity), None)
 

@@ -293,6 +293,10 @@ class Plant:
         """The most the vehicle may draw now, by the contactor and what it has seen of the pilot."""
         return 0.0 if self._vehicle is None else self._vehicle.possible_a
 
+    def full(self, now: float) -> bool:
+        """Whether a vehicle is there that can take no more."""
+        return self._vehicle is not None and self._vehicle.soc(now) >= 1.0
+
     @property
     def letter(self) -> str:
         """Pilot state A..F as it really is."""

@@ -1,4 +1,4 @@
-"""Groups built in code, and a judge that looks at them at every change."""
+"""Groups built in code, and watched at every change."""
 
 import random
 from collections.abc import Callable, Iterator, Sequence
@@ -18,6 +18,7 @@ from hal.simulated.plant import Plant
 from hal.simulated.vehicle_spec import VehicleSpec
 from watti.scenario import CONFIGS, Event, Scenario, StationSpec
 from watti.simulation import Simulation
+from watti.torture.inspector import Inspector
 
 TIMING = Timing()
 CHART = Chart.load(CONFIGS / "rotary.toml")
@@ -28,10 +29,6 @@ REFUSER = replace(WORST, name="refuser", obeys=False)
 SMALL = replace(WORST, name="small", max_a=16.0)
 READY_S = 20.0
 """From power-up until a group gives: quiet start and enrolment are over."""
-
-_ROUNDING_A = 0.005
-_MOST_AT_ONCE = 1000
-"""Looks at one instant: more is a node that wakes up for ever without time passing."""
 
 
 def event(at_s: float, do: str, station: int | None = None, **args: Any) -> Event:
@@ -83,9 +80,9 @@ def scenario(
 class Bench:
     """A scenario on its way in virtual time. Stations by number from 1."""
 
-    def __init__(self, scenario: Scenario, seed: int = 1, timing: Timing = TIMING) -> None:
+    def __init__(self, scenario: Scenario, seed: int = 1) -> None:
         self.trace = StringIO()
-        self.simulation = Simulation(scenario, timing, CHART, seed, self.trace)
+        self.simulation = Simulation(scenario, CHART, seed, self.trace)
         self.world = self.simulation.world
 
     @property
@@ -140,77 +137,14 @@ class Bench:
         return [self.simulation.row(i).role for i in range(len(self.world.slots))]
 
 
-class Judge:
-    """Looks at a bench after every change: what every vehicle may draw, and every closed contactor."""
-
-    def __init__(self, bench: Bench) -> None:
-        self.bench = bench
-        self.verdicts: list[str] = []
-        self.fouls: set[int] = set()
-        """Stations whose vehicle or contactor breaks the standard: their own promise is not the ledger's."""
-        self._since: dict[tuple[int, str], float] = {}
-        self._instant, self._looks = -inf, 0
-        observe = bench.world.observe
-
-        def watched(index: int) -> None:
-            observe(index)
-            self._count(index)
-            self._look(index)
-
-        bench.world.observe = watched
-
-    def _say(self, what: str) -> None:
-        if len(self.verdicts) < 20:
-            self.verdicts.append(f"{self.bench.now:.3f} s: {what}")
-
-    def _count(self, index: int) -> None:
-        if self.bench.now > self._instant:
-            self._instant, self._looks = self.bench.now, 0
-        self._looks += 1
-        if self._looks > _MOST_AT_ONCE:
-            raise AssertionError(f"{self.bench.now:.3f} s: s{index + 1} spins")
-
-    def _look(self, index: int) -> None:
-        slots = self.bench.world.slots
-        for i, slot in enumerate(slots):
-            if {"overdraw", "contactor_stuck"} & slot.plant.faults:
-                self.fouls.add(i)
-        possible = [0.0 if i in self.fouls else slot.plant.possible_a for i, slot in enumerate(slots)]
-        limit = self.bench.simulation.limit_a()
-        if sum(possible) > limit + _ROUNDING_A:
-            self._say(f"the vehicles may draw {possible}, more than {limit} A")
-        self._look_at_contactor(index)
-
-    def _look_at_contactor(self, index: int) -> None:
-        slot = self.bench.world.slots[index]
-        plant, node = slot.plant, slot.node
-        if index in self.fouls or not plant.contactor_closed:
-            self._since = {key: at for key, at in self._since.items() if key[0] != index}
-            return
-        runs = node is not None and not slot.stalled
-        lease = isinstance(node, App) and runs and node.station.holder.amps_da > 0
-        empty = plant.letter not in "CD"
-        self._stands(index, "a sound ground", plant.inputs.ground_fault and runs, 0.1)
-        self._stands(index, "letter", empty and runs, 0.1)
-        self._stands(index, "letter or process", empty and not runs, 1.2)
-        self._stands(index, "lease", not lease, 7.4)  # 6 s under load, after up to W in which it may stand still
-
-    def _stands(self, index: int, what: str, wrong: bool, allowed_s: float) -> None:
-        key, now = (index, what), self.bench.now
-        if not wrong:
-            self._since.pop(key, None)
-        elif now > self._since.setdefault(key, now) + allowed_s:
-            self._say(f"s{index + 1}: contactor closed without {what} since {self._since[key]:.3f} s")
-
-
 @contextmanager
-def judged(bench: Bench) -> Iterator[Judge]:
+def judged(bench: Bench) -> Iterator[None]:
     """Nothing may be above the limit, nor any contactor closed that may not, up to the end of the block."""
-    judge = Judge(bench)
-    yield judge
-    assert not judge.verdicts
-    if not judge.fouls:
-        assert not bench.violations
+    inspector = Inspector(bench.simulation)
+    yield
+    wrong = [str(verdict) for verdict in inspector.verdicts]
+    assert not wrong, wrong
+    assert inspector.fouls or not bench.violations, bench.violations
 
 
 def random_serials(rng: random.Random, count: int) -> list[int]:

@@ -89,7 +89,7 @@ def _line(row: list[str]) -> Line:
 
 def simulate(scenario: Scenario, seed: int) -> Run:
     trace = StringIO()
-    simulation = Simulation(scenario, TIMING, CHART, seed, trace)
+    simulation = Simulation(scenario, CHART, seed, trace)
     simulation.run()
     return Run(simulation, trace.getvalue())
 

@@ -25,6 +25,7 @@ from firmware.config import (
     table,
     text,
 )
+from firmware.timing import Timing
 
 SHIPPED = Path(__file__).parents[2] / "configs" / "stations" / "simulated.toml"
 SCHEMA = vol.Schema(
@@ -142,7 +143,7 @@ def test_an_integer_is_taken_as_a_float() -> None:
 
 
 def test_the_shipped_station() -> None:
-    assert load_station(SHIPPED) == StationConfig("48A", None, None, None, 19200, "simulated", {})
+    assert load_station(SHIPPED) == StationConfig("48A", None, None, None, 19200, "simulated", Timing())
 
 
 def test_a_station_with_everything(file: Path) -> None:
@@ -151,7 +152,7 @@ def test_a_station_with_everything(file: Path) -> None:
         '[bus]\nport = "/dev/ttyUSB0"\nbaud = 115200\n[board]\nkind = "simulated"\n'
         "[timing]\nreaction_s = 8\npoll_s = 0.25\nlease_s = 3\nrelease_s = 20\n"
     )
-    timing = {"reaction_s": 8.0, "poll_s": 0.25, "lease_s": 3.0, "release_s": 20.0}
+    timing = Timing(reaction_s=8.0, poll_s=0.25, lease_s=3.0, release_s=20.0)
     expected = StationConfig("80A", "left-1", 0xA1B2C3D4, "/dev/ttyUSB0", 115200, "simulated", timing)
     assert load_station(file) == expected
 

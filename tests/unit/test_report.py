@@ -54,7 +54,7 @@ RESULT: dict[str, Any] = {
 
 def recorded(scenario: Scenario, trace: StringIO | None = None) -> tuple[Recording, dict[str, Any]]:
     recording = Recording([spec.name for spec in scenario.stations])
-    simulation = Simulation(scenario, TIMING, CHART, 1, trace, recording)
+    simulation = Simulation(scenario, CHART, 1, trace, recording)
     simulation.run()
     return recording, simulation.result(1.0)
 
@@ -289,8 +289,8 @@ def test_the_same_seed_gives_the_same_page_and_the_trace_does_not_mind(short: Pa
 
 def test_progress_does_not_change_what_happens() -> None:
     one, other = StringIO(), StringIO()
-    Simulation(MORNING, TIMING, CHART, 1, one).run()
-    Simulation(MORNING, TIMING, CHART, 1, other).run(StringIO())
+    Simulation(MORNING, CHART, 1, one).run()
+    Simulation(MORNING, CHART, 1, other).run(StringIO())
     assert one.getvalue() == other.getvalue()
 
 

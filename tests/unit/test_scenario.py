@@ -274,7 +274,7 @@ def test_the_whole_line_is_disturbed_without_a_station(file: Path, further: list
         (["event = [[]]\n", HEAD, STATION], "event[0]: expected a table (got a list)"),
         (
             [HEAD, STATION, "[weather]\n"],
-            "weather: unknown key, expected scenario, bus, station, vehicle, event",
+            "weather: unknown key, expected scenario, timing, bus, station, vehicle, event",
         ),
     ],
 )

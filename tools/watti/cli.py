@@ -81,6 +81,7 @@ def _arguments(argv: Sequence[str] | None) -> Namespace:
         _unplug,
         _fault,
         _simulate,
+        _torture,
         _tap,
         _log,
     ):
@@ -329,6 +330,31 @@ def _simulate(commands: "Commands") -> None:
     )
     seed = _valid(integer(0, SEED_MAX), int)
     command.add_argument("--seed", type=seed, metavar="N", help="instead of the scenario's")
+    _json_option(command)
+
+
+def _seeds(words: str) -> range:
+    first, colon, end = words.partition(":")
+    try:
+        seeds = range(int(first), int(end))
+    except ValueError:
+        seeds = range(0)
+    if not (colon and seeds) or seeds.start < 0 or seeds.stop > SEED_MAX:
+        raise ArgumentTypeError(f"expected A:B, the seeds from A up to but not B, such as 0:200 (got {words})")
+    return seeds
+
+
+def _torture(commands: "Commands") -> None:
+    what = "run random groups under random faults in virtual time, one world a seed, and judge each at every instant"
+    command = _command(commands, "torture", "watti.torture.command:run", what, "torture --seeds 0:1000")
+    command.add_argument(
+        "--seeds", type=_seeds, default=_seeds("0:200"), metavar="A:B", help="from A up to but not B (default: 0:200)"
+    )
+    command.add_argument("--scenario", type=Path, metavar="F.toml", help="judge this scenario instead")
+    command.add_argument("--cluster", metavar="ADDRESS", help="run on the workers of this Dask scheduler")
+    command.add_argument(
+        "--keep", type=Path, default=Path(), metavar="DIR", help="where failures go, made small (default: here)"
+    )
     _json_option(command)
 
 

@@ -57,7 +57,12 @@ def words(event: Event, chart: Chart) -> str:
             return f"bit error rate {args['rate']:g}"
         case "bus_disturb":
             return f"{_DISTURBANCES[args['kind']]}: {args['rate']:.0%} for {args['for_s']:g} s"
-    details = (_DIRECTIONS.get(args.get("direction", "both")), args.get("lose_state") and "memory lost")
+    details = (
+        _DIRECTIONS.get(args.get("direction", "both")),
+        f"another unit, {args['serial']:012X}" if "serial" in args else None,
+        args.get("lose_state") and "memory lost",
+        args.get("corrupt_state") and "memory corrupt",
+    )
     return ", ".join(filter(None, (_WORDS[event.do], *details)))
 
 

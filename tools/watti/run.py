@@ -14,11 +14,10 @@ from signal import Signals as SignalNames
 from typing import Any
 
 from firmware.app import App, Setup
-from firmware.config import MODELS, ConfigError, StationConfig, load_station
+from firmware.config import MODELS, ConfigError, load_station
 from firmware.rotary import FACTORY_POSITION, Chart
 from firmware.runtime import Runtime, Signals
 from firmware.sharing.primary import Primary
-from firmware.timing import Timing, TimingError
 from hal.api import BoardGone
 from hal.journal import FileJournal
 from hal.serial.port import SerialPort
@@ -36,7 +35,6 @@ _INTERRUPTED = 130
 def run(args: Namespace) -> int:
     """`args`: config, port, switch, name and dir, each None where it was not given."""
     config = load_station(args.config)
-    timing = timing_of(config, args.config)
     chart = Chart.load(CONFIGS / "rotary.toml")
     port = args.port or config.port
     if port is None:
@@ -48,7 +46,7 @@ def run(args: Namespace) -> int:
         wanted = args.name or config.name
         name = stack.enter_context(held(folder, wanted) if wanted else first_free(folder))
         serial = serial_of(name, config.serial)
-        setup = Setup(serial, config.model, MODELS[config.model], config.baud, timing, chart)
+        setup = Setup(serial, config.model, MODELS[config.model], config.baud, config.timing, chart)
         path = stack.enter_context(_plant(folder, name, args.switch, config.model))
         bus = SerialPort(Path(port), config.baud, time.monotonic)
         stack.callback(bus.close)
@@ -59,14 +57,6 @@ def run(args: Namespace) -> int:
         board = RemoteBoard(path, name, bus, store, session_store, journal)
         stack.callback(board.close)
         return _live(name, setup, board, signals)
-
-
-def timing_of(config: StationConfig, path: Path) -> Timing:
-    """The times that a station's file asks for. Raises `ConfigError` where they don't keep the promise."""
-    try:
-        return Timing(**config.timing)
-    except TimingError as broken:
-        raise ConfigError([f"{path}: timing: {broken}"]) from None
 
 
 def _say(sentence: str) -> None:

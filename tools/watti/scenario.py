@@ -1,7 +1,7 @@
 """Scenario files: what stands on a circuit and what happens to it, checked whole before anything starts."""
 
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from hashlib import blake2s
 from pathlib import Path
 from typing import Any
@@ -30,9 +30,11 @@ from firmware.config import (
     settle,
     table,
     text,
+    timing,
     validate,
 )
 from firmware.rotary import position
+from firmware.timing import Timing
 from hal.simulated.defects import FAULT_KINDS as PLANT_FAULTS
 from hal.simulated.vehicle_spec import VehicleSpec
 
@@ -84,6 +86,8 @@ class Scenario:
     vehicles: Mapping[str, VehicleSpec]
     events: tuple[Event, ...]
     path: Path
+    timing: Timing = field(default_factory=Timing)
+    """The same on all stations."""
 
 
 def serial_of(name: str, serial: int | None) -> int:
@@ -105,6 +109,7 @@ def load_scenario(path: Path, library: Path = CONFIGS / "vehicles") -> Scenario:
     return Scenario(
         **valid["scenario"],
         **valid["bus"],
+        timing=valid["timing"],
         stations=tuple(StationSpec(**{"serial": None} | spec) for spec in valid["station"]),
         vehicles=vehicles,
         events=tuple(sorted(valid["event"], key=lambda event: event.at_s)),
@@ -157,6 +162,7 @@ def _schema(stations: list[str], vehicles: list[str], duration_s: float) -> vol.
         table(
             {
                 required("scenario"): _SCENARIO,
+                vol.Optional("timing", default=dict): timing,
                 vol.Optional("bus", default=dict): _BUS,
                 required("station"): _named(_STATION, at_least=1),
                 vol.Optional("vehicle", default=list): _named(_vehicle(table(_VEHICLE_KEYS))),
@@ -254,7 +260,8 @@ def _further_keys(station: Check, vehicle: Check) -> Mapping[str, Fields]:
     """The keys of each `do`."""
     at: Fields = {required("station"): station}
     anywhere: Fields = {vol.Optional("station"): station}
-    lose_state: Fields = {vol.Optional("lose_state", default=False): flag}
+    memory: Fields = {vol.Optional("lose_state", default=False): flag, vol.Optional("corrupt_state"): flag}
+    another_unit: Fields = {vol.Optional("serial"): integer(1, SERIAL_MAX)}
     direction: Fields = {vol.Optional("direction", default="both"): choice("both", "send", "receive")}
     fault: Fields = {required("kind"): choice(*FAULT_KINDS)}
     disturbance: Fields = {
@@ -267,8 +274,8 @@ def _further_keys(station: Check, vehicle: Check) -> Mapping[str, Fields]:
         "unplug": {**at, vol.Optional("vehicle"): vehicle},
         "switch": {**at, required("position"): position},
         "power_off": at,
-        "power_on": {**at, **lose_state},
-        "restart": {**at, **lose_state},
+        "power_on": {**at, **memory, **another_unit},
+        "restart": {**at, **memory},
         "stall": {**at, required("for_s"): _SPAN},
         "bus_cut": {**at, **direction},
         "bus_join": {**at, **direction},

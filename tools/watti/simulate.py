@@ -10,7 +10,6 @@ from typing import Any
 
 from firmware.config import ConfigError
 from firmware.rotary import Chart
-from firmware.timing import Timing
 from watti.outputs import whole_file
 from watti.recording import Recording
 from watti.scenario import CONFIGS, load_scenario
@@ -26,7 +25,7 @@ def run(args: Namespace) -> int:
     with ExitStack() as files:
         trace = None if args.trace is None else files.enter_context(whole_file(args.trace))
         report = None if args.report is None else files.enter_context(whole_file(args.report))
-        simulation = Simulation(scenario, Timing(), chart, seed, trace, recording)
+        simulation = Simulation(scenario, chart, seed, trace, recording)
         result = simulation.result(_timed(simulation))
         if report is not None and recording is not None:
             from watti.report import page

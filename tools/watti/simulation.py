@@ -1,8 +1,10 @@
 """A scenario in virtual time, with the same firmware, judged by what the plants really do."""
 
 import csv
+from collections.abc import Mapping
 from functools import partial
 from math import inf
+from random import Random
 from typing import Any, NamedTuple, TextIO, cast
 
 from firmware.app import App, Setup
@@ -10,7 +12,6 @@ from firmware.bus.rtu import silence_s
 from firmware.config import MODELS
 from firmware.diary import NOT_WAITING
 from firmware.rotary import Chart
-from firmware.timing import Timing
 from hal.simulated.defects import HOT_C
 from hal.simulated.plant import Plant
 from hal.simulated.world import Boot, World
@@ -36,6 +37,14 @@ _CHARGING_A = 0.5
 _NOT_WAITING = [reason.word for reason in NOT_WAITING]
 
 
+def _spoilt(record: bytes, rng: Random) -> bytes:
+    """What a failing memory makes of a record: its beginning, or the same with some bytes changed."""
+    spoilt = bytearray(record or rng.randbytes(40))
+    for _ in range(rng.randint(1, 4)):
+        spoilt[rng.randrange(len(spoilt))] = rng.getrandbits(8)
+    return bytes(spoilt[: rng.randint(1, 2 * len(spoilt))])
+
+
 class Row(NamedTuple):
     """A station's line in the trace, without the time."""
 
@@ -57,14 +66,13 @@ class Simulation:
     def __init__(
         self,
         scenario: Scenario,
-        timing: Timing,
         chart: Chart,
         seed: int,
         trace: TextIO | None = None,
         recording: Recording | None = None,
     ) -> None:
         self.scenario = scenario
-        self.timing = timing
+        self.timing = scenario.timing
         self._chart = chart
         self._writer = csv.writer(trace, lineterminator="\n") if trace is not None else None
         self.apps: list[App] = []
@@ -72,10 +80,14 @@ class Simulation:
         """What each station's row was made of: cheaper to compare than the row."""
         self._rows: list[Row | None] = [None] * len(scenario.stations)
         self._tallies = [Tally() for _ in scenario.stations]
+        self._seed = seed
+        self.serials = [serial_of(spec.name, spec.serial) for spec in scenario.stations]
+        self._memories: dict[int, tuple[bytes, ...]] = {}
+        """Of units that were taken out, by serial."""
         self._index = {spec.name: i for i, spec in enumerate(scenario.stations)}
         self._drawn = [0.0] * len(scenario.stations)
         self._recording = recording
-        self._judge = Judge(timing.release_s)
+        self._judge = Judge(self.timing.release_s)
         self.world = World(seed, scenario.baud, silence_s(scenario.baud), self._boot)
         self.world.observe = self._observe
         if recording is not None:
@@ -104,7 +116,7 @@ class Simulation:
     def _boot(self, boot: Boot) -> App:
         spec = self.scenario.stations[boot.station]
         setup = Setup(
-            serial_of(spec.name, spec.serial),
+            self.serials[boot.station],
             spec.model,
             MODELS[spec.model],
             self.scenario.baud,
@@ -149,11 +161,27 @@ class Simulation:
             case "power_off":
                 world.power_off(i)
             case "power_on":
+                self._remember(i, args)
                 world.power_on(i, args["lose_state"])
             case "restart":
+                self._remember(i, args)
                 world.restart(i, args["lose_state"])
             case "stall":
                 world.stall(i, args["for_s"])
+
+    def _remember(self, i: int, args: Mapping[str, Any]) -> None:
+        """Bring a station's memory to what its next life finds: another unit brings its own."""
+        slot = self.world.slots[i]
+        stores = (slot.board.store, slot.board.session_store)
+        if slot.node is None and "serial" in args:
+            self._memories[self.serials[i]] = tuple(store.load() for store in stores)
+            self.serials[i] = args["serial"]
+            for store, record in zip(stores, self._memories.pop(self.serials[i], (b"", b"")), strict=True):
+                store.save(record)
+        if args.get("corrupt_state"):
+            rng = Random(f"{self._seed}/{i}/{self.world.now}")
+            for store in stores:
+                store.save(_spoilt(store.load(), rng))
 
     def _happen_on_line(self, event: Event, i: int | None) -> None:
         world, args, line = self.world, event.args, self.world.line

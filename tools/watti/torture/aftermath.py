@@ -1,0 +1,185 @@
+"""What comes after the last fault: every willing vehicle is served again, fairly, and nothing flaps.
+
+A vehicle is left out only for a reason that the world itself has given: a fault that a person has to end or a
+quarter of an hour, injected here; a vehicle that can't charge; a turn that has yet to come where amps are short.
+"""
+
+from collections.abc import Iterable
+from math import inf
+
+from firmware.app import App
+from firmware.config import MODELS
+from firmware.sharing.primary import Primary
+from firmware.timing import MIN_OFFER_DA
+from hal.simulated.world import Slot
+from watti.scenario import Scenario
+from watti.simulation import Simulation
+from watti.torture.inspector import Inspector
+
+LOOK_S = 0.5
+"""Between two looks."""
+RECOVERS_S = 60.0
+"""After the last fault every willing vehicle is served by then."""
+CALM_S = 60.0
+"""How long a group is watched once it has recovered."""
+_YIELDED = "more_than_one_primary"
+_SECONDARY = 15
+_EVEN_A = 1.5
+_LEAST_A = MIN_OFFER_DA / 10
+_DRIVEN_OUT = {
+    "overdraw": ("overdraw",),
+    "contactor_stuck": ("contactor_stuck",),
+    "contactor_fell": ("contactor_fell", "contactor_open"),
+    "ground_fault_self_test": ("ground_fault_self_test", "ground_fault"),
+    "ground_fault": ("ground_fault",),
+    "no_ground": ("no_ground",),
+}
+"""Faults that end by a person or after a quarter of an hour, and what must have been injected for them."""
+
+
+def last_fault_s(scenario: Scenario) -> float:
+    """When the last thing that happens to a world is over."""
+    ends = (event.at_s + event.args.get("for_s", 0.0) for event in scenario.events)
+    return max(ends, default=0.0)
+
+
+class Aftermath:
+    """Lets a simulation run on after its last fault and judges what becomes of it."""
+
+    def __init__(self, simulation: Simulation, inspector: Inspector) -> None:
+        self.simulation = simulation
+        self.scenario = simulation.scenario
+        self._say = inspector.say
+        self._slots = simulation.world.slots
+        self._begin = last_fault_s(self.scenario)
+        self.recovered_s: float | None = None
+        """From the last fault until all were served for good; None when somebody never was."""
+        self.excused: set[str] = set()
+        """Codes of faults that kept somebody from it and that only a person or a quarter of an hour ends."""
+        self._served_since = [inf] * len(self._slots)
+        self._unserved: dict[int, str] = {}
+
+    def run(self) -> None:
+        """To the end: until all have been served for `CALM_S`, or for long enough to know that somebody never is."""
+        world = self.simulation.world
+        end = min(self.scenario.duration_s, self._begin + 2 * RECOVERS_S + CALM_S)
+        while world.now < end:
+            world.run(min(end, world.now + LOOK_S))
+            self._look(world.now)
+            if not self._unserved and world.now >= max(self._served_since_all(), self._begin) + CALM_S:
+                break
+        self._judge()
+
+    def _served_since_all(self) -> float:
+        return max((since for since in self._served_since if since < inf), default=self._begin)
+
+    def _look(self, now: float) -> None:
+        self._unserved = {}
+        served = [self._served(slot) for slot in self._slots]
+        for index, slot in enumerate(self._slots):
+            if served[index] or not self._willing(index, slot, now) or self._waits_its_turn(index, slot, served):
+                self._served_since[index] = min(self._served_since[index], now)
+            else:
+                self._served_since[index] = inf
+                self._unserved[index] = self._why(index)
+
+    def _judge(self) -> None:
+        if self._unserved:
+            for index, why in self._unserved.items():
+                self._say("left out", f"s{index + 1} is not served: {why}")
+            return
+        self.recovered_s = max(0.0, round(self._served_since_all() - self._begin, 3))
+        if self.recovered_s > RECOVERS_S:
+            slowest = max(range(len(self._slots)), key=lambda i: self._served_since[i])
+            self._say("slow", f"s{slowest + 1} was served only {self.recovered_s:.1f} s after the last fault")
+        self._judge_shares()
+
+    def _judge_shares(self) -> None:
+        """Max-min fair: nobody has more than one who would take more, and what nobody has is of no use."""
+        shares = [slot.plant.offered_a if slot.plant.contactor_closed else 0.0 for slot in self._slots]
+        hungry = [i for i, slot in enumerate(self._slots) if self._hungry(i, slot)]
+        for i in hungry:
+            for j, slot in enumerate(self._slots):
+                spec = slot.plant.vehicle
+                if shares[j] > shares[i] + _EVEN_A and spec is not None and spec.obeys:
+                    self._say(
+                        "unfair", f"s{i + 1} has {shares[i]:.1f} A and takes them all, s{j + 1} has {shares[j]:.1f} A"
+                    )
+        known_a = [node.view().limit_da / 10 for i in hungry if isinstance(node := self._slots[i].node, App)]
+        taken = sum(max(slot.plant.current_a, share) for slot, share in zip(self._slots, shares, strict=True))
+        unused = min(known_a, default=0.0) - taken
+        if hungry and unused > _EVEN_A:
+            self._say("unused", f"{unused:.1f} A are nobody's, and s{hungry[0] + 1} would take more")
+
+    def _hungry(self, index: int, slot: Slot) -> bool:
+        """It takes all it is offered, and could take more."""
+        plant, spec, rating = slot.plant, slot.plant.vehicle, MODELS[self.scenario.stations[index].model]
+        if spec is None or not plant.contactor_closed:
+            return False
+        return plant.current_a >= plant.offered_a - 0.5 and plant.offered_a < min(rating, spec.max_a) - _EVEN_A
+
+    # One vehicle
+
+    def _served(self, slot: Slot) -> bool:
+        """It has current if it asks, else it may ask at any time (or is being woken up for it)."""
+        plant, node = slot.plant, slot.node
+        if plant.letter == "B":
+            return plant.offered_a > 0 or (isinstance(node, App) and node.station.holder.amps_da > 0)
+        return plant.offered_a > 0 and plant.contactor_closed
+
+    def _willing(self, index: int, slot: Slot, now: float) -> bool:
+        """A vehicle that could charge is there, and nothing that the world has done rightly keeps it from it."""
+        plant, node = slot.plant, slot.node
+        if not plant.connected or not isinstance(node, App) or plant.full(now):
+            return False
+        codes = {*node.station.faults.codes} & {*_DRIVEN_OUT}
+        genuine = {code for code in codes if self._injected(index, _DRIVEN_OUT[code])}
+        if plant.vehicle is not None and not plant.vehicle.obeys:
+            genuine |= codes & {"overdraw"}
+        genuine |= self._of_the_group(index, node)
+        self.excused |= genuine
+        return not genuine
+
+    def _of_the_group(self, index: int, node: App) -> set[str]:
+        """Why its group may leave a station without current for ever."""
+        codes = set(node.station.faults.codes)
+        found = set()
+        if self.simulation.serials.count(self.simulation.serials[index]) > 1:
+            found.add("duplicate_serial")
+        if "group_full" in codes and len(self._slots) > 5:
+            found.add("group_full")
+        if self._several_primaries() and (_YIELDED in codes or all(_YIELDED in c for c in self._primaries())):
+            found.add(_YIELDED)
+        rival = node.role.rivals.serial if isinstance(node.role, Primary) else None
+        if _YIELDED in codes and rival is not None and rival not in self.simulation.serials:
+            found.add(_YIELDED)  # whom it yields to was taken out of the circuit
+        return found
+
+    def _several_primaries(self) -> bool:
+        return sum(slot.plant.switch != _SECONDARY for slot in self._slots) > 1
+
+    def _primaries(self) -> list[tuple[str, ...]]:
+        """The faults of each station that is set to amps and lives."""
+        nodes = [slot.node for slot in self._slots if slot.plant.switch != _SECONDARY]
+        return [node.station.faults.codes for node in nodes if isinstance(node, App)]
+
+    def _injected(self, index: int, kinds: Iterable[str]) -> bool:
+        name = self.scenario.stations[index].name
+        return any(
+            event.do == "fault" and event.station == name and event.args["kind"] in kinds
+            for event in self.scenario.events
+        )
+
+    def _waits_its_turn(self, index: int, slot: Slot, served: list[bool]) -> bool:
+        """Amps are short: what the others leave is not enough for one more."""
+        room = self.simulation.limit_a() - sum(
+            max(s.plant.offered_a, s.plant.current_a)
+            for s, is_served in zip(self._slots, served, strict=True)
+            if is_served
+        )
+        return self.simulation.row(index).reason == "waiting" and any(served) and room < _LEAST_A
+
+    def _why(self, index: int) -> str:
+        row = self.simulation.row(index)
+        fault = f", fault {row.fault}" if row.fault else ""
+        return f"{row.role}, switch {row.switch}, {row.state}, reason {row.reason}{fault}"

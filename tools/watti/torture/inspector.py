@@ -1,0 +1,207 @@
+"""The inspector: looks at every instant at what the plants really do, and never asks the firmware's own books.
+
+Only to compare them with the truth: the primary's ledger must never believe less than a vehicle may draw.
+"""
+
+from collections.abc import Callable
+from copy import deepcopy
+from math import inf
+from typing import NamedTuple
+
+from firmware.app import App
+from firmware.config import MODELS
+from firmware.sharing.ledger import Row
+from firmware.sharing.primary import Primary
+from firmware.sharing.rivals import Phase
+from firmware.timing import MIN_OFFER_DA
+from hal.simulated.world import Slot
+from watti.simulation import Simulation
+
+_ROUNDING_A = 0.005
+_DUTY_A = 0.35
+"""How far an offer may be from its amps by the rounding of duty cycles."""
+_MOST_AT_ONCE = 1000
+"""Looks at one instant: more is a node that wakes up for ever without time passing."""
+_KEPT = 20
+_MOVES_S = 0.1
+"""The slowest contactor, debounce included."""
+_TEST_S = 0.6
+"""A sensor that has failed for longer can't have passed the test before a closing."""
+_TOO_HOT_C = 71.0
+_OPENS_S = {
+    "pilot_short": _MOVES_S,
+    "pilot_range": 0.2,
+    "diode": 8.0,
+    "no_ground": 2.5,
+    "over_temperature": 9.0,
+    "meter": 11.0,
+    "meter_implausible": 11.0,
+    "switch_unreadable": 8.0,
+    "overdraw": 30.0,
+}
+"""By what is broken: how long a running station may leave the contactor closed."""
+
+
+class Verdict(NamedTuple):
+    """Something that may not be."""
+
+    t_s: float
+    check: str
+    """Which promise is broken; a word."""
+    what: str
+    """A sentence."""
+
+    def __str__(self) -> str:
+        return f"{self.t_s:.3f} s: {self.check}: {self.what}"
+
+
+class Inspector:
+    """Looks at a simulation after every change."""
+
+    def __init__(self, simulation: Simulation) -> None:
+        self.verdicts: list[Verdict] = []
+        self.fouls: set[int] = set()
+        """Stations whose vehicle has ever drawn more than it was offered: no ledger can know that beforehand."""
+        self.simulation = simulation
+        self._world = simulation.world
+        self._slots = simulation.world.slots
+        count = len(self._slots)
+        self._possible = [slot.plant.possible_a for slot in self._slots]
+        self._offered = [slot.plant.offered_a for slot in self._slots]
+        self._closed = [slot.plant.contactor_closed for slot in self._slots]
+        self._untested_since = [inf] * count
+        """Since when the ground-fault sensor can't trip."""
+        self._asked_at = [-inf] * count
+        self._since: dict[tuple[int, str], float] = {}
+        self._instant, self._looks = -inf, 0
+        self._watch(simulation.world.observe)
+
+    def _watch(self, observe: Callable[[int], None]) -> None:
+        def watched(index: int) -> None:
+            observe(index)
+            if self._world.now > self._instant:
+                self._instant, self._looks = self._world.now, 0
+            self._looks += 1
+            if self._looks > _MOST_AT_ONCE:
+                raise AssertionError(f"s{index + 1} spins")
+            if index < len(self._slots):
+                self._look(index)
+
+        self._world.observe = watched
+
+    def say(self, check: str, what: str) -> None:
+        """Note a broken promise; only the first ones are kept."""
+        if len(self.verdicts) < _KEPT:
+            self.verdicts.append(Verdict(round(self._world.now, 3), check, what))
+
+    def _look(self, index: int) -> None:
+        slot = self._slots[index]
+        plant = slot.plant
+        if plant.offered_a != self._offered[index]:
+            self._offered[index] = plant.offered_a
+            self._look_at_offer(index)
+        untested = "ground_fault_self_test" in plant.faults
+        if untested != (self._untested_since[index] < inf):
+            self._untested_since[index] = self._world.now if untested else inf
+        if plant.letter in "CD":
+            self._asked_at[index] = self._world.now
+        possible = plant.possible_a
+        if possible != self._possible[index]:
+            self._possible[index] = possible
+            self._look_at_total()
+            self._look_at_ledgers(index)
+        node = slot.node
+        if isinstance(node, App) and isinstance(node.role, Primary) and node.role.phase is Phase.SITTING:
+            self._look_at_ledger(index, node.role, slot)
+        if plant.contactor_closed:
+            self._look_at_contactor(index, slot)
+        elif self._closed[index]:
+            self._closed[index] = False
+            self._since = {key: at for key, at in self._since.items() if key[0] != index}
+
+    # What the vehicles may draw
+
+    def _look_at_total(self) -> None:
+        total, limit = self._innocent_a(), self.simulation.limit_a()
+        if total > limit + _ROUNDING_A:
+            self.say("total", f"the vehicles may draw {[round(a, 2) for a in self._possible]}, more than {limit:g} A")
+
+    def _innocent_a(self) -> float:
+        """The most that may be drawn by all vehicles that keep their side."""
+        overdraws = {i for i, slot in enumerate(self._slots) if "overdraw" in slot.plant.faults}
+        self.fouls |= overdraws
+        return sum(amps for i, amps in enumerate(self._possible) if i not in overdraws)
+
+    def _look_at_offer(self, index: int) -> None:
+        offered, rating = self._offered[index], MODELS[self.simulation.scenario.stations[index].model]
+        if offered and not MIN_OFFER_DA / 10 - _DUTY_A <= offered <= rating + _DUTY_A:
+            self.say("offer", f"s{index + 1} offers {offered:.2f} A, neither 0 nor 6 to {rating} A")
+
+    # What the primary believes
+
+    def _look_at_ledgers(self, index: int) -> None:
+        for slot in self._slots:
+            node = slot.node
+            if isinstance(node, App) and isinstance(node.role, Primary) and node.role.phase is Phase.SITTING:
+                self._compare(index, node.role, slot)
+
+    def _look_at_ledger(self, index: int, primary: Primary, slot: Slot) -> None:
+        for other, amps in enumerate(self._possible):
+            if amps:
+                self._compare(other, primary, slot)
+
+    def _compare(self, index: int, primary: Primary, slot: Slot) -> None:
+        possible = self._possible[index]
+        if not possible or "overdraw" in self._slots[index].plant.faults:
+            return
+        now, serial = slot.local(self._world.now), self.simulation.serials[index]
+        believed = sum(_exposure_da(m.row, now) for m in primary.group.everyone if m.identity.serial == serial) / 10
+        if possible > believed + _ROUNDING_A:
+            self.say("ledger", f"s{index + 1} may draw {possible:.2f} A, its primary believes {believed:.1f} A")
+
+    # Closed contactors
+
+    def _look_at_contactor(self, index: int, slot: Slot) -> None:
+        plant, node = slot.plant, slot.node
+        if not self._closed[index]:
+            self._closed[index] = True
+            self._look_at_closing(index, slot)
+        if "contactor_stuck" in plant.faults:
+            self._since = {key: at for key, at in self._since.items() if key[0] != index}
+            return
+        runs = isinstance(node, App) and not slot.stalled
+        asks, faults = plant.letter in "CD", plant.faults
+        self._stands(index, "a vehicle that asks", not asks and runs, _MOVES_S)
+        self._stands(index, "a vehicle that asks or a process", not asks and not runs, plant.dead_man_s + 2 * _MOVES_S)
+        self._stands(index, "a process", not runs, plant.dead_man_s + 2 * _MOVES_S)
+        self._stands(index, "a sound ground", plant.inputs.ground_fault and runs, _MOVES_S)
+        lease = runs and isinstance(node, App) and node.station.holder.amps_da > 0
+        self._stands(index, "lease", not lease, 7.4)  # 6 s under load, after up to W in which it may stand still
+        urgent = runs and isinstance(node, App) and node.station.faults.urgent
+        self._stands(index, "being free of faults", urgent, _MOVES_S)
+        if faults or self._since:
+            for kind, allowed_s in _OPENS_S.items():
+                present = plant.celsius > _TOO_HOT_C if kind == "over_temperature" else kind in faults
+                self._stands(index, kind + " mended", present and runs, allowed_s)
+
+    def _look_at_closing(self, index: int, slot: Slot) -> None:
+        plant = slot.plant
+        if "contactor_stuck" in plant.faults:
+            return
+        if self._world.now > self._asked_at[index] + _MOVES_S:
+            self.say("closing", f"s{index + 1} closed its contactor in {plant.letter}")
+        if self._world.now > self._untested_since[index] + _TEST_S:
+            self.say("closing", f"s{index + 1} closed onto a self-test that failed")
+
+    def _stands(self, index: int, without: str, wrong: bool, allowed_s: float) -> None:
+        key, now = (index, without), self._world.now
+        if not wrong:
+            self._since.pop(key, None)
+        elif now > self._since.setdefault(key, now) + allowed_s + 1e-9:
+            self.say("contactor", f"s{index + 1} closed without {without} since {self._since[key]:.3f} s")
+            self._since[key] = inf
+
+
+def _exposure_da(row: Row, now: float) -> int:
+    """A look that changes nothing."""
+    return row.exposure_da(now) if row.settles_at == inf else deepcopy(row).exposure_da(now)
