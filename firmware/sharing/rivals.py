@@ -10,6 +10,7 @@ import json
 from enum import Enum, auto
 from math import inf
 
+from firmware.config import SERIAL_MAX
 from hal.api import Store
 
 _NAMED_S = 10.0  # how long after its last frame an intruder is shown
@@ -64,12 +65,14 @@ class Rivals:
         self._store.save(b"")
 
     def _load(self) -> None:
-        """A record of another switch position is of another life; one that can't be read is none."""
+        """A record of another switch position is of another life; one that can't be of this class is none."""
+        kept = self._store.load()
         try:
-            record = json.loads(self._store.load() or b"{}")
-            if record.get("switch") == self._digit:
-                self.serial = int(record["yielded_to"])
-            elif record:
-                self.forget()
-        except (ValueError, KeyError, TypeError, AttributeError, OverflowError, RecursionError):
+            record = json.loads(kept or b"{}")
+            serial, digit = record["yielded_to"], record["switch"]
+        except (ValueError, KeyError, TypeError, RecursionError):
+            serial = digit = None
+        if type(serial) is type(digit) is int and 0 < serial <= SERIAL_MAX and digit == self._digit:
+            self.serial = serial
+        elif kept:
             self.forget()

@@ -25,6 +25,9 @@ CALM_S = 60.0
 _YIELDED = "more_than_one_primary"
 _SECONDARY = 15
 _EVEN_A = 1.5
+_ROUNDING_A = 0.2
+_STILL_S = 30.0
+"""Shares that moved later than this before the end are still on their way."""
 _LEAST_A = MIN_OFFER_DA / 10
 _DRIVEN_OUT = {
     "overdraw": ("overdraw",),
@@ -58,6 +61,11 @@ class Aftermath:
         """Codes of faults that kept somebody from it and that only a person or a quarter of an hour ends."""
         self._served_since = [inf] * len(self._slots)
         self._unserved: dict[int, str] = {}
+        self._shares = [0.0] * len(self._slots)
+        self._moved_at = 0.0
+        """When the shares last changed."""
+        self._opened_at: list[list[float]] = [[] for _ in self._slots]
+        """When each station stopped a vehicle that would have gone on."""
 
     def run(self) -> None:
         """To the end: until all have been served for `CALM_S`, or for long enough to know that somebody never is."""
@@ -74,6 +82,7 @@ class Aftermath:
         return max((since for since in self._served_since if since < inf), default=self._begin)
 
     def _look(self, now: float) -> None:
+        self._watch_shares(now)
         self._unserved = {}
         served = [self._served(slot) for slot in self._slots]
         for index, slot in enumerate(self._slots):
@@ -82,6 +91,14 @@ class Aftermath:
             else:
                 self._served_since[index] = inf
                 self._unserved[index] = self._why(index)
+
+    def _watch_shares(self, now: float) -> None:
+        before, self._shares = self._shares, [_share_a(slot) for slot in self._slots]
+        for index, (old, new) in enumerate(zip(before, self._shares, strict=True)):
+            if abs(new - old) > _ROUNDING_A:
+                self._moved_at = now
+            if old and not new and self._slots[index].plant.letter in "CD":
+                self._opened_at[index].append(now)
 
     def _judge(self) -> None:
         if self._unserved:
@@ -92,11 +109,21 @@ class Aftermath:
         if self.recovered_s > RECOVERS_S:
             slowest = max(range(len(self._slots)), key=lambda i: self._served_since[i])
             self._say("slow", f"s{slowest + 1} was served only {self.recovered_s:.1f} s after the last fault")
-        self._judge_shares()
+        self._judge_flapping()
+        if self.simulation.world.now >= self._moved_at + _STILL_S:
+            self._judge_shares()
+
+    def _judge_flapping(self) -> None:
+        """Once all are served, no station interrupts a vehicle again and again."""
+        calm_s = self._served_since_all()
+        for index, opened in enumerate(self._opened_at):
+            times = [at for at in opened if at > calm_s]
+            if len(times) > 1:
+                self._say("flaps", f"s{index + 1} has opened its contactor {len(times)} times in {CALM_S:g} s of calm")
 
     def _judge_shares(self) -> None:
         """Max-min fair: nobody has more than one who would take more, and what nobody has is of no use."""
-        shares = [slot.plant.offered_a if slot.plant.contactor_closed else 0.0 for slot in self._slots]
+        shares = self._shares
         hungry = [i for i, slot in enumerate(self._slots) if self._hungry(i, slot)]
         for i in hungry:
             for j, slot in enumerate(self._slots):
@@ -183,3 +210,8 @@ class Aftermath:
         row = self.simulation.row(index)
         fault = f", fault {row.fault}" if row.fault else ""
         return f"{row.role}, switch {row.switch}, {row.state}, reason {row.reason}{fault}"
+
+
+def _share_a(slot: Slot) -> float:
+    """What a vehicle that asks may take."""
+    return slot.plant.offered_a if slot.plant.contactor_closed else 0.0

@@ -1,29 +1,24 @@
-"""Many worlds, on all cores or on a cluster: the same seeds give the same results wherever they run."""
+"""Many worlds, judged by a crew: the same seeds give the same results whoever judges them, in whatever order."""
 
-import multiprocessing
-import os
-import signal
 from collections import Counter
-from collections.abc import Callable, Iterator, Sequence
-from concurrent.futures import FIRST_COMPLETED, Executor, Future, ProcessPoolExecutor, wait
-from contextlib import contextmanager
+from collections.abc import Callable, Iterator
+from concurrent.futures import FIRST_COMPLETED, wait
 from hashlib import blake2s
 from typing import Any, NamedTuple
 
-from watti.torture.judging import Outcome, judge_seed
+from watti.torture.crews import Crew, Outcomes
+from watti.torture.judging import Outcome
 
 _BATCH = 8
-"""Worlds that are handed out together: some seconds of work."""
+"""Most worlds that are handed out together: some seconds of work."""
 _AHEAD = 4
-"""Batches that wait for each worker."""
+"""Batches handed out for each that is being judged."""
+_HANDED_OUT = 5
+"""So often a batch is handed out to a crew that dies of it."""
+_LOOK_S = 0.2
 
 Told = Callable[["Tally"], None]
-"""Is told how far a campaign is."""
-
-
-def judge_seeds(seeds: Sequence[int]) -> list[Outcome]:
-    """What a worker does."""
-    return [judge_seed(seed) for seed in seeds]
+"""Is told how far a campaign is, again and again."""
 
 
 class Failure(NamedTuple):
@@ -45,23 +40,25 @@ class Tally:
         self.failures: list[Failure] = []
         self.recoveries: list[tuple[float, int]] = []
         """(seconds from the last fault until all were served, seed) of worlds where nothing had to be waited for."""
-        self._prints: dict[int, str] = {}
+        self._seeds: set[int] = set()
+        self._prints = 0
 
     @property
     def worlds(self) -> int:
-        return len(self._prints)
+        return len(self._seeds)
 
     @property
     def digest(self) -> str:
-        """A print of every outcome: the same for the same worlds, wherever and in whatever order they ran."""
-        lines = "\n".join(f"{seed} {self._prints[seed]}" for seed in sorted(self._prints))
-        return blake2s(lines.encode(), digest_size=8).hexdigest()
+        """A print of all outcomes: the same for the same worlds, wherever and in whatever order they ran."""
+        return f"{self._prints:016x}"
 
     def add(self, outcome: Outcome) -> None:
         """Count one world. Raises ValueError when it was counted already."""
-        if outcome.seed in self._prints:
+        if outcome.seed in self._seeds:
             raise ValueError(f"seed {outcome.seed} came twice")
-        self._prints[outcome.seed] = blake2s(repr(outcome).encode(), digest_size=8).hexdigest()
+        self._seeds.add(outcome.seed)
+        one = blake2s(repr(outcome).encode(), digest_size=8).digest()
+        self._prints = (self._prints + int.from_bytes(one, "big")) % 2**64
         self.station_s += outcome.station_s
         self.faults += outcome.faults
         self.excused.update(outcome.excused)
@@ -91,51 +88,46 @@ class Tally:
         }
 
 
-def run(seeds: range, executor: Executor, workers: int, told: Told = lambda tally: None) -> Tally:
-    """Judge the worlds of all these seeds. Raises what a worker that was lost for good raises."""
-    tally, waiting = Tally(), set[Future[list[Outcome]]]()
-    for batch in _batches(seeds):
-        if len(waiting) >= workers * _AHEAD:
-            waiting = _collect(waiting, tally, told)
-        waiting.add(executor.submit(judge_seeds, batch))
-    while waiting:
-        waiting = _collect(waiting, tally, told)
+def run(seeds: range, crew: Crew, told: Told = lambda tally: None) -> Tally:
+    """Judge the worlds of all these seeds. Raises what a crew raises that can't go on."""
+    tally, batches = Tally(), _Batches(seeds, crew)
+    while batches.left:
+        for outcome in batches.next():
+            tally.add(outcome)
+        told(tally)
     return tally
 
 
-def _batches(seeds: range) -> Iterator[list[int]]:
-    for begin in range(0, len(seeds), _BATCH):
-        yield list(seeds[begin : begin + _BATCH])
+class _Batches:
+    """Hands out seeds, and again those of workers that died."""
 
+    def __init__(self, seeds: range, crew: Crew) -> None:
+        self._seeds = seeds
+        self._crew = crew
+        self._out: dict[Outcomes, tuple[range, int]] = {}
+        """What is handed out, and how often it has been."""
 
-def _collect(waiting: set[Future[list[Outcome]]], tally: Tally, told: Told) -> set[Future[list[Outcome]]]:
-    done, waits = wait(waiting, return_when=FIRST_COMPLETED)
-    for future in done:
-        for outcome in future.result():
-            tally.add(outcome)
-    told(tally)
-    return waits
+    @property
+    def left(self) -> bool:
+        return bool(self._seeds or self._out)
 
+    def next(self) -> Iterator[Outcome]:
+        """What has been judged since, after a while."""
+        self._hand_out()
+        done, _ = wait(self._out, timeout=_LOOK_S, return_when=FIRST_COMPLETED)
+        for judged in done:
+            batch, times = self._out.pop(judged)
+            try:
+                yield from judged.result()
+            except self._crew.lost:
+                if times == _HANDED_OUT:
+                    raise
+                self._out[self._crew.submit(batch)] = (batch, times + 1)
 
-@contextmanager
-def local_workers() -> Iterator[tuple[Executor, int]]:
-    """A process for each core that this one may use. Nothing is left running when the block ends."""
-    count = len(os.sched_getaffinity(0))
-    context = multiprocessing.get_context("forkserver")
-    executor = ProcessPoolExecutor(count, context, initializer=signal.signal, initargs=(signal.SIGINT, signal.SIG_IGN))
-    try:
-        yield executor, count
-    finally:
-        executor.shutdown(wait=True, cancel_futures=True)
-
-
-@contextmanager
-def cluster(address: str) -> Iterator[tuple[Executor, int]]:
-    """The workers of a Dask scheduler; they need this same version of watti. A batch of a worker that is lost is
-    given to another one."""
-    from distributed import Client
-
-    with Client(address) as client:  # type: ignore[no-untyped-call]
-        workers = max(1, len(client.scheduler_info()["workers"]))
-        with client.get_executor(pure=False) as executor:
-            yield executor, workers
+    def _hand_out(self) -> None:
+        """Enough that nobody waits for work; small batches at the end, so that all end together."""
+        enough = _AHEAD * max(1, self._crew.count())
+        while self._seeds and len(self._out) < enough:
+            size = min(_BATCH, max(1, len(self._seeds) // enough))
+            batch, self._seeds = self._seeds[:size], self._seeds[size:]
+            self._out[self._crew.submit(batch)] = (batch, 1)

@@ -10,7 +10,6 @@ from typing import NamedTuple
 
 from firmware.app import App
 from firmware.config import MODELS
-from firmware.sharing.ledger import Row
 from firmware.sharing.primary import Primary
 from firmware.sharing.rivals import Phase
 from firmware.timing import MIN_OFFER_DA
@@ -67,6 +66,7 @@ class Inspector:
         self._slots = simulation.world.slots
         count = len(self._slots)
         self._possible = [slot.plant.possible_a for slot in self._slots]
+        self._total_a = 0.0
         self._offered = [slot.plant.offered_a for slot in self._slots]
         self._closed = [slot.plant.contactor_closed for slot in self._slots]
         self._untested_since = [inf] * count
@@ -84,8 +84,7 @@ class Inspector:
             self._looks += 1
             if self._looks > _MOST_AT_ONCE:
                 raise AssertionError(f"s{index + 1} spins")
-            if index < len(self._slots):
-                self._look(index)
+            self._look(index)
 
         self._world.observe = watched
 
@@ -103,28 +102,30 @@ class Inspector:
         untested = "ground_fault_self_test" in plant.faults
         if untested != (self._untested_since[index] < inf):
             self._untested_since[index] = self._world.now if untested else inf
-        if plant.letter in "CD":
-            self._asked_at[index] = self._world.now
         possible = plant.possible_a
         if possible != self._possible[index]:
             self._possible[index] = possible
-            self._look_at_total()
-            self._look_at_ledgers(index)
+            self._total_a = self._innocent_a()
+            self._look_at_ledgers()
+        if self._total_a > self.simulation.limit_a() + _ROUNDING_A:
+            self._say_total()
         node = slot.node
         if isinstance(node, App) and isinstance(node.role, Primary) and node.role.phase is Phase.SITTING:
-            self._look_at_ledger(index, node.role, slot)
+            self._look_at_ledger(node.role, slot)
         if plant.contactor_closed:
             self._look_at_contactor(index, slot)
-        elif self._closed[index]:
+            return
+        if plant.letter in "CD":
+            self._asked_at[index] = self._world.now
+        if self._closed[index]:
             self._closed[index] = False
             self._since = {key: at for key, at in self._since.items() if key[0] != index}
 
     # What the vehicles may draw
 
-    def _look_at_total(self) -> None:
-        total, limit = self._innocent_a(), self.simulation.limit_a()
-        if total > limit + _ROUNDING_A:
-            self.say("total", f"the vehicles may draw {[round(a, 2) for a in self._possible]}, more than {limit:g} A")
+    def _say_total(self) -> None:
+        amps, limit = [round(amps, 2) for amps in self._possible], self.simulation.limit_a()
+        self.say("total", f"the vehicles may draw {amps}, more than {limit:g} A")
 
     def _innocent_a(self) -> float:
         """The most that may be drawn by all vehicles that keep their side."""
@@ -139,23 +140,27 @@ class Inspector:
 
     # What the primary believes
 
-    def _look_at_ledgers(self, index: int) -> None:
+    def _look_at_ledgers(self) -> None:
         for slot in self._slots:
             node = slot.node
             if isinstance(node, App) and isinstance(node.role, Primary) and node.role.phase is Phase.SITTING:
-                self._compare(index, node.role, slot)
+                self._look_at_ledger(node.role, slot)
 
-    def _look_at_ledger(self, index: int, primary: Primary, slot: Slot) -> None:
-        for other, amps in enumerate(self._possible):
-            if amps:
-                self._compare(other, primary, slot)
+    def _look_at_ledger(self, primary: Primary, slot: Slot) -> None:
+        """A station's exposure, over all its lives, is at least what its vehicle may draw."""
+        least: dict[int, int] = {}
+        for member in primary.group.everyone:
+            row, serial = member.row, member.identity.serial
+            least[serial] = least.get(serial, 0) + max(row.granted_da, row.drawn_da)
+        for index, possible in enumerate(self._possible):
+            serial = self.simulation.serials[index]
+            if possible > least.get(serial, 0) / 10 + _ROUNDING_A and "overdraw" not in self._slots[index].plant.faults:
+                self._compare(index, primary, slot.local(self._world.now))
 
-    def _compare(self, index: int, primary: Primary, slot: Slot) -> None:
-        possible = self._possible[index]
-        if not possible or "overdraw" in self._slots[index].plant.faults:
-            return
-        now, serial = slot.local(self._world.now), self.simulation.serials[index]
-        believed = sum(_exposure_da(m.row, now) for m in primary.group.everyone if m.identity.serial == serial) / 10
+    def _compare(self, index: int, primary: Primary, now: float) -> None:
+        possible, serial = self._possible[index], self.simulation.serials[index]
+        rows = [member.row for member in primary.group.everyone if member.identity.serial == serial]
+        believed = sum(deepcopy(row).exposure_da(now) for row in rows) / 10  # a look that changes nothing
         if possible > believed + _ROUNDING_A:
             self.say("ledger", f"s{index + 1} may draw {possible:.2f} A, its primary believes {believed:.1f} A")
 
@@ -200,8 +205,3 @@ class Inspector:
         elif now > self._since.setdefault(key, now) + allowed_s + 1e-9:
             self.say("contactor", f"s{index + 1} closed without {without} since {self._since[key]:.3f} s")
             self._since[key] = inf
-
-
-def _exposure_da(row: Row, now: float) -> int:
-    """A look that changes nothing."""
-    return row.exposure_da(now) if row.settles_at == inf else deepcopy(row).exposure_da(now)

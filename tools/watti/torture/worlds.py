@@ -58,6 +58,8 @@ class _World:
         odd = rng.sample(_ODD_CARS, 4) if rng.random() < 0.4 else []
         self.cars = (*_CARS, *odd, *([_REFUSER] if rng.random() < 0.2 else []))
         self.serials = self._serials()
+        self.swaps: list[tuple[float, float, int, int]] = []
+        """(from, until, one station, the other) of units that change places."""
 
     def draw(self) -> Scenario:
         rng, count = self.rng, self.count
@@ -116,6 +118,18 @@ class _World:
         for _ in range(rng.randint(1, _MOST_EVENTS)):
             at_s = round(rng.uniform(FIRST_S, LAST_S), rng.choice([0, 3]))
             events += rng.choice(chances)(self, at_s, rng.randint(1, self.count))
+        return events + self._swapped()
+
+    def _swapped(self) -> list[Event]:
+        """In order of time, as a later exchange finds what the one before has left."""
+        events, serials = [], list(self.serials)
+        for at_s, back_s, one, other in sorted(self.swaps):
+            if one == other:
+                serials[one - 1] = self.rng.getrandbits(47) + 1
+            serials[one - 1], serials[other - 1] = serials[other - 1], serials[one - 1]
+            for each in sorted({one, other}):
+                events.append(self.event(at_s, "power_off", each))
+                events.append(self.event(back_s, "power_on", each, lose_state=False, serial=serials[each - 1]))
         return events
 
     # What the chances are made of
@@ -176,19 +190,8 @@ def _browns_out(world: _World, at_s: float, station: int) -> list[Event]:
 
 def _units_are_swapped(world: _World, at_s: float, station: int) -> list[Event]:
     """Two units change places, or a spare one takes a place for good."""
-    other, back_s = world.rng.randint(1, world.count), world.later(at_s, 1.0, 5.0, 20.0)
-    serials = world.serials
-    if other == station:
-        serials[station - 1] = world.rng.getrandbits(47) + 1
-    serials[station - 1], serials[other - 1] = serials[other - 1], serials[station - 1]
-    return [
-        event
-        for each in {station, other}
-        for event in (
-            world.event(at_s, "power_off", each),
-            world.event(back_s, "power_on", each, lose_state=False, serial=serials[each - 1]),
-        )
-    ]
+    world.swaps.append((at_s, world.later(at_s, 1.0, 5.0, 20.0), station, world.rng.randint(1, world.count)))
+    return []
 
 
 def _stalls(world: _World, at_s: float, station: int) -> list[Event]:
