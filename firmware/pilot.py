@@ -18,6 +18,7 @@ _WINDOW_V = 1.0  # detection windows are +-1 V around nominal (S)
 _DIODE_LOW_V = -10.0  # the low plateau must stay below this, else the vehicle's diode is missing (S)
 _QUICK_S = 0.025  # to A, and for leaving C or D (S/I)
 _SLOW_S = 0.25  # all other changes (S/I)
+_STALE_S = 1.0  # a board's answer to a verb may take as long where its driver is held up (I)
 
 
 def duty(offer_da: int) -> float:
@@ -51,7 +52,19 @@ class PilotFilter:
         self._reading = PilotReading(12.0, 12.0)
 
     def on_reading(self, reading: PilotReading, pwm_on: bool, now: float) -> None:
-        """Take a new reading, or judge the last one afresh when `pwm_on` has changed."""
+        """Take a new reading."""
+        self._judge(reading, pwm_on, now)
+        if self._candidate != self.seen:
+            self.deadline = min(self.deadline, now + _SLOW_S)
+
+    def on_pwm(self, pwm_on: bool, now: float) -> None:
+        """The generator changed: the same voltages may mean something else. A diode is not judged by what was read
+        before PWM began, as long as a slow board may still bring what it does now."""
+        self._judge(self._reading, pwm_on, now)
+        if self._candidate == DIODE != self.seen:
+            self.deadline = now + _STALE_S
+
+    def _judge(self, reading: PilotReading, pwm_on: bool, now: float) -> None:
         self._reading = reading
         candidate = classify(reading, pwm_on, self._candidate)
         if candidate != self._candidate:
@@ -59,10 +72,6 @@ class PilotFilter:
             self._candidate = candidate
             if not bounces:  # else C or D was left then, whatever it bounces among since
                 self.deadline = inf if candidate == self.seen else now + self._delay(candidate)
-
-    def on_pwm(self, pwm_on: bool, now: float) -> None:
-        """The generator changed: the same voltages may mean something else (the diode check)."""
-        self.on_reading(self._reading, pwm_on, now)
 
     def step(self, now: float) -> bool:
         """Whether `seen` has changed."""

@@ -172,13 +172,25 @@ def test_noise_about_the_edge_of_a_window_is_no_change() -> None:
 
 
 def test_pwm_that_comes_on_shows_a_missing_diode() -> None:
-    pilot = sees("C")
-    pilot.on_pwm(True, 0.0)
-    assert pilot.step(0.025)
+    pilot = sees("B")
+    pilot.on_pwm(True, 1.0)
+    pilot.on_reading(pwm(9.0, -9.0), True, 1.1)
+    assert not pilot.step(1.34)
+    assert pilot.step(1.35)
     assert pilot.seen == DIODE
-    pilot.on_pwm(False, 1.0)
-    assert pilot.step(1.25)
-    assert pilot.seen == "C"
+    pilot.on_reading(steady(9.0), False, 2.0)
+    assert pilot.step(2.25)
+    assert pilot.seen == "B"
+
+
+def test_a_reading_from_before_the_pwm_is_no_missing_diode_until_the_board_has_had_its_time() -> None:
+    pilot = sees("B")
+    pilot.on_pwm(True, 1.0)
+    assert not pilot.step(1.99)
+    assert pilot.deadline == 2.0
+    pilot.on_reading(pwm(9.0, -12.0), True, 1.995)
+    assert not pilot.step(5.0)
+    assert pilot.seen == "B"
 
 
 def test_the_low_plateau_that_follows_the_pwm_in_time_is_no_missing_diode() -> None:
