@@ -136,7 +136,8 @@ def _rows(value: Any) -> tuple[Position, ...]:
     errors: list[vol.Invalid] = []
     rows = attempt(each(_row), value, errors)
     entries = [entry for entry in value if isinstance(entry, dict)] if isinstance(value, list) else []
-    digits = [str(entry.get("position")).upper() for entry in entries]
+    positions = [entry.get("position") for entry in entries]
+    digits = [digit.upper() for digit in positions if isinstance(digit, str)]
     counts = {digit: digits.count(digit) for digit in "0123456789ABCDEF"}
     errors += [
         vol.Invalid(f"expected one row for position {digit} (got {count})")

@@ -35,7 +35,7 @@ from hal.api import BusPort
 
 _TALK = 4  # bytes: fewer are the glitch of a transmitter that turns off
 _FIRST_POLL_S = 2.0  # an enrolled station that is not polled by then answers probes again: its answer was lost
-_REFUSALS = {REFUSED_FULL: ("group_full", 5.0), REFUSED_TWIN: ("duplicate_serial", 60.0)}
+_REFUSALS = {REFUSED_FULL: ("group_full", 5.0), REFUSED_TWIN: ("duplicate_serial", 30.0)}
 """By code: the fault shown, and for how long (s) the station leaves the bus to the others."""
 _NO_PRIMARY_S = 10.0  # without a primary for this long: shown as a fault
 

@@ -189,8 +189,10 @@ class World:
         """Let time pass."""
         due = self._due
         while (now := min(due)) <= until:
-            self.now = now
             which = due.index(now)
+            if now < self.now:
+                now = self.now  # a babble on a line that has been silent for a while
+            self.now = now
             if which == 0:
                 self.line.step(now)
                 due[0] = self.line.next_wakeup()

@@ -112,6 +112,20 @@ def test_time_jumps_over_what_is_empty_and_stops_where_it_is_told_to() -> None:
     assert desk.node(0).notes == []
 
 
+def test_time_never_goes_back_when_a_babble_begins_on_a_line_that_was_silent() -> None:
+    desk, seen = Desk(0.0), list[float]()
+    desk.world.observe = lambda station: seen.append(desk.world.now)
+
+    def babble() -> None:
+        desk.world.line.disturb("babble", 0.5, until=60.0)
+        desk.world.refresh(0)
+
+    desk.world.at(50.0, babble)
+    desk.world.run(70.0)
+    assert len(seen) > 100
+    assert seen == sorted(seen)
+
+
 def test_events_come_in_order_of_time_and_then_of_the_calls() -> None:
     desk, seen = Desk(), list[tuple[str, float]]()
     for when, name in ((5.0, "late"), (3.0, "first"), (3.0, "second"), (9.0, "never")):

@@ -10,7 +10,9 @@ from math import inf
 from firmware.app import App
 from firmware.config import MODELS
 from firmware.sharing.primary import Primary
+from firmware.sharing.rivals import Phase
 from firmware.timing import MIN_OFFER_DA
+from hal.api import Node
 from hal.simulated.world import Slot
 from watti.scenario import Scenario
 from watti.simulation import Simulation
@@ -22,10 +24,11 @@ RECOVERS_S = 60.0
 """After the last fault every willing vehicle is served by then."""
 CALM_S = 60.0
 """How long a group is watched once it has recovered."""
-_YIELDED = "more_than_one_primary"
 _SECONDARY = 15
 _EVEN_A = 1.5
 _ROUNDING_A = 0.2
+_STARTS_S = 5.0
+"""A vehicle whose turn has come, or that asks again, is served within this."""
 _STILL_S = 30.0
 """Shares that moved later than this before the end are still on their way."""
 _LEAST_A = MIN_OFFER_DA / 10
@@ -60,6 +63,7 @@ class Aftermath:
         self.excused: set[str] = set()
         """Codes of faults that kept somebody from it and that only a person or a quarter of an hour ends."""
         self._served_since = [inf] * len(self._slots)
+        self._missed_since = [inf] * len(self._slots)
         self._unserved: dict[int, str] = {}
         self._shares = [0.0] * len(self._slots)
         self._moved_at = 0.0
@@ -88,8 +92,11 @@ class Aftermath:
         for index, slot in enumerate(self._slots):
             if served[index] or not self._willing(index, slot, now) or self._waits_its_turn(index, slot, served):
                 self._served_since[index] = min(self._served_since[index], now)
+                self._missed_since[index] = inf
             else:
-                self._served_since[index] = inf
+                self._missed_since[index] = min(self._missed_since[index], now)
+                if now >= self._missed_since[index] + _STARTS_S:
+                    self._served_since[index] = inf
                 self._unserved[index] = self._why(index)
 
     def _watch_shares(self, now: float) -> None:
@@ -133,7 +140,7 @@ class Aftermath:
                         "unfair", f"s{i + 1} has {shares[i]:.1f} A and takes them all, s{j + 1} has {shares[j]:.1f} A"
                     )
         known_a = [node.view().limit_da / 10 for i in hungry if isinstance(node := self._slots[i].node, App)]
-        taken = sum(max(slot.plant.current_a, share) for slot, share in zip(self._slots, shares, strict=True))
+        taken = sum(_taken_a(slot) for slot in self._slots)
         unused = min(known_a, default=0.0) - taken
         if hungry and unused > _EVEN_A:
             self._say("unused", f"{unused:.1f} A are nobody's, and s{hungry[0] + 1} would take more")
@@ -161,7 +168,7 @@ class Aftermath:
             return False
         codes = {*node.station.faults.codes} & {*_DRIVEN_OUT}
         genuine = {code for code in codes if self._injected(index, _DRIVEN_OUT[code])}
-        if plant.vehicle is not None and not plant.vehicle.obeys:
+        if self._refuses(index):
             genuine |= codes & {"overdraw"}
         genuine |= self._of_the_group(index, node)
         self.excused |= genuine
@@ -175,20 +182,19 @@ class Aftermath:
             found.add("duplicate_serial")
         if "group_full" in codes and len(self._slots) > 5:
             found.add("group_full")
-        if self._several_primaries() and (_YIELDED in codes or all(_YIELDED in c for c in self._primaries())):
-            found.add(_YIELDED)
-        rival = node.role.rivals.serial if isinstance(node.role, Primary) else None
-        if _YIELDED in codes and rival is not None and rival not in self.simulation.serials:
-            found.add(_YIELDED)  # whom it yields to was taken out of the circuit
+        primaries = [slot.node for slot in self._slots if slot.plant.switch != _SECONDARY]
+        stuck = [primary for primary in primaries if self._yields_for_good(primary, len(primaries) > 1)]
+        if node in stuck or (stuck and len(stuck) == len(primaries)):
+            found.add("more_than_one_primary")
         return found
 
-    def _several_primaries(self) -> bool:
-        return sum(slot.plant.switch != _SECONDARY for slot in self._slots) > 1
-
-    def _primaries(self) -> list[tuple[str, ...]]:
-        """The faults of each station that is set to amps and lives."""
-        nodes = [slot.node for slot in self._slots if slot.plant.switch != _SECONDARY]
-        return [node.station.faults.codes for node in nodes if isinstance(node, App)]
+    def _yields_for_good(self, node: Node | None, several: bool) -> bool:
+        """It waits for a person: two switches are set to amps, or the one it yields to was taken out of the circuit or
+        has a twin that talks over it."""
+        role = node.role if isinstance(node, App) else None
+        if not isinstance(role, Primary) or role.phase is not Phase.YIELDED:
+            return False
+        return several or self.simulation.serials.count(role.rivals.serial or 0) != 1
 
     def _injected(self, index: int, kinds: Iterable[str]) -> bool:
         name = self.scenario.stations[index].name
@@ -197,13 +203,16 @@ class Aftermath:
             for event in self.scenario.events
         )
 
+    def _refuses(self, index: int) -> bool:
+        """Whether a vehicle that obeys no pilot was ever there: another may have come faster than a pilot can tell."""
+        vehicles, name = self.scenario.vehicles, self.scenario.stations[index].name
+        came = [event.args["vehicle"] for event in self.scenario.events if event.do == "plug" and event.station == name]
+        return any(not vehicles[vehicle].obeys for vehicle in came)
+
     def _waits_its_turn(self, index: int, slot: Slot, served: list[bool]) -> bool:
         """Amps are short: what the others leave is not enough for one more."""
-        room = self.simulation.limit_a() - sum(
-            max(s.plant.offered_a, s.plant.current_a)
-            for s, is_served in zip(self._slots, served, strict=True)
-            if is_served
-        )
+        taken = sum(_taken_a(s) for s, is_served in zip(self._slots, served, strict=True) if is_served)
+        room = self.simulation.limit_a() - taken
         return self.simulation.row(index).reason == "waiting" and any(served) and room < _LEAST_A
 
     def _why(self, index: int) -> str:
@@ -215,3 +224,9 @@ class Aftermath:
 def _share_a(slot: Slot) -> float:
     """What a vehicle that asks may take."""
     return slot.plant.offered_a if slot.plant.contactor_closed else 0.0
+
+
+def _taken_a(slot: Slot) -> float:
+    """What a station keeps from the others: what it holds, or what its vehicle takes beyond that."""
+    node = slot.node
+    return max(slot.plant.current_a, node.station.holder.amps_da / 10 if isinstance(node, App) else 0.0)

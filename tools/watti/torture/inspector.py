@@ -32,7 +32,7 @@ _OPENS_S = {
     "pilot_range": 0.2,
     "diode": 8.0,
     "no_ground": 2.5,
-    "over_temperature": 9.0,
+    "over_temperature": 13.0,
     "meter": 11.0,
     "meter_implausible": 11.0,
     "switch_unreadable": 8.0,
