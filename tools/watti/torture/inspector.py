@@ -10,9 +10,11 @@ from typing import NamedTuple
 
 from firmware.app import App
 from firmware.config import MODELS
+from firmware.sharing.ledger import Row
 from firmware.sharing.primary import Primary
 from firmware.sharing.rivals import Phase
 from firmware.timing import MIN_OFFER_DA
+from hal.simulated.plant import Plant
 from hal.simulated.world import Slot
 from watti.simulation import Simulation
 
@@ -65,7 +67,7 @@ class Inspector:
         self._world = simulation.world
         self._slots = simulation.world.slots
         count = len(self._slots)
-        self._possible = [slot.plant.possible_a for slot in self._slots]
+        self._possible = [_could_a(slot.plant) for slot in self._slots]
         self._total_a = 0.0
         self._offered = [slot.plant.offered_a for slot in self._slots]
         self._closed = [slot.plant.contactor_closed for slot in self._slots]
@@ -102,7 +104,7 @@ class Inspector:
         untested = "ground_fault_self_test" in plant.faults
         if untested != (self._untested_since[index] < inf):
             self._untested_since[index] = self._world.now if untested else inf
-        possible = plant.possible_a
+        possible = _could_a(plant)
         if possible != self._possible[index]:
             self._possible[index] = possible
             self._total_a = self._innocent_a()
@@ -148,21 +150,15 @@ class Inspector:
 
     def _look_at_ledger(self, primary: Primary, slot: Slot) -> None:
         """A station's exposure, over all its lives, is at least what its vehicle may draw."""
-        least: dict[int, int] = {}
+        now = slot.local(self._world.now)
+        believed: dict[int, int] = {}
         for member in primary.group.everyone:
-            row, serial = member.row, member.identity.serial
-            least[serial] = least.get(serial, 0) + max(row.granted_da, row.drawn_da)
+            serial = member.identity.serial
+            believed[serial] = believed.get(serial, 0) + _exposure_da(member.row, now)
         for index, possible in enumerate(self._possible):
-            serial = self.simulation.serials[index]
-            if possible > least.get(serial, 0) / 10 + _ROUNDING_A and "overdraw" not in self._slots[index].plant.faults:
-                self._compare(index, primary, slot.local(self._world.now))
-
-    def _compare(self, index: int, primary: Primary, now: float) -> None:
-        possible, serial = self._possible[index], self.simulation.serials[index]
-        rows = [member.row for member in primary.group.everyone if member.identity.serial == serial]
-        believed = sum(deepcopy(row).exposure_da(now) for row in rows) / 10  # a look that changes nothing
-        if possible > believed + _ROUNDING_A:
-            self.say("ledger", f"s{index + 1} may draw {possible:.2f} A, its primary believes {believed:.1f} A")
+            amps = believed.get(self.simulation.serials[index], 0) / 10
+            if possible > amps + _ROUNDING_A and "overdraw" not in self._slots[index].plant.faults:
+                self.say("ledger", f"s{index + 1} may draw {possible:.2f} A, its primary believes {amps:.1f} A")
 
     # Closed contactors
 
@@ -205,3 +201,16 @@ class Inspector:
         elif now > self._since.setdefault(key, now) + allowed_s + 1e-9:
             self.say("contactor", f"s{index + 1} closed without {without} since {self._since[key]:.3f} s")
             self._since[key] = inf
+
+
+def _could_a(plant: Plant) -> float:
+    """The most its vehicle may draw by what it has seen of the pilot, or by what the pilot says already."""
+    spec = plant.vehicle
+    if spec is None or not plant.contactor_closed:
+        return 0.0
+    return max(plant.possible_a, 0.0 if plant.letter == "E" else min(spec.max_a, plant.offered_a))
+
+
+def _exposure_da(row: Row, now: float) -> int:
+    """A look that changes nothing."""
+    return row.exposure_da(now) if row.settles_at == inf else deepcopy(row).exposure_da(now)
