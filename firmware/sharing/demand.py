@@ -70,7 +70,7 @@ class Demand:
             return False
         before = (self.cap_da, self.floor_da, self.wish_da)
         self._fresh = False
-        if not status.flags & CHARGING or status.drawn_da == NO_CURRENT:
+        if not status.flags & CHARGING or status.drawn_da == NO_CURRENT or not status.offered_da:
             self._since, self._started = inf, False
         else:
             self._watch(status.offered_da, status.drawn_da, now)
@@ -85,7 +85,7 @@ class Demand:
         if self.cap_da is not None and drawn >= offered * self._ratio - 5 and drawn > _NOTHING_DA:
             self._takes_all()
         elif now >= self._idle_until:
-            self.cap_da, self._idle_until, self._since = None, inf, now
+            self.cap_da, self._shown, self._idle_until, self._since = None, None, inf, now
         elif drawn <= _NOTHING_DA:
             if now - self._since >= _START_S:
                 self._does_not_start(offered, now)
