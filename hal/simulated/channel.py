@@ -5,7 +5,9 @@ import socket
 from collections.abc import Mapping
 from typing import Any
 
-_LONGEST = 1 << 20  # bytes of one line, or that wait to be sent: nobody who works ever gets there
+LONGEST = 1 << 20
+"""Bytes of one line, or that wait to be sent: nobody who works ever gets there."""
+_DEEPEST = 20  # levels of a message: one that is nested too deeply could be read, but not written again
 
 
 class Channel:
@@ -32,7 +34,7 @@ class Channel:
     def send(self, message: Mapping[str, Any]) -> None:
         self._outbox += json.dumps(message, separators=(",", ":")).encode() + b"\n"
         self.flush()
-        self.gone |= len(self._outbox) > _LONGEST
+        self.gone |= len(self._outbox) > LONGEST
 
     def flush(self) -> None:
         """Send what can be sent now."""
@@ -45,13 +47,13 @@ class Channel:
             self._outbox = b""  # not `gone` yet: what the other end said last is still to be read
 
     def receive(self) -> list[dict[str, Any]]:
-        """All messages that have come whole."""
+        """All messages that have come whole, but not endlessly many where they come as fast as they are read."""
         self._fill()
         *lines, self._inbox = self._inbox.split(b"\n")
-        self.gone |= len(self._inbox) > _LONGEST
+        self.gone |= len(self._inbox) > LONGEST
         messages = []
         for line in lines:
-            message = _parse(line)
+            message = parse(line)
             if message is None:
                 self.gone = True
                 break
@@ -63,7 +65,7 @@ class Channel:
 
     def _fill(self) -> None:
         try:
-            while not self.gone:
+            while not self.gone and len(self._inbox) <= LONGEST:
                 data = self._socket.recv(65536)
                 self._inbox += data
                 self.gone = not data
@@ -75,9 +77,19 @@ class Channel:
             self.gone = True
 
 
-def _parse(line: bytes) -> dict[str, Any] | None:
+def parse(line: bytes) -> dict[str, Any] | None:
+    """The message that a line is, None where it is none."""
     try:
         message = json.loads(line)
     except (ValueError, RecursionError):
         return None
-    return message if isinstance(message, dict) else None
+    if not isinstance(message, dict):
+        return None
+    brackets = line.count(b"[") + line.count(b"{")
+    return None if brackets > _DEEPEST and _nested(message, _DEEPEST) else message
+
+
+def _nested(value: object, levels: int) -> bool:
+    """Whether it has more levels than these."""
+    inner = value.values() if isinstance(value, dict) else value if isinstance(value, list) else None
+    return inner is not None and (levels == 0 or any(_nested(part, levels - 1) for part in inner))

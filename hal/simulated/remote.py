@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import Any, NamedTuple
 
 from hal.api import BoardGone, Inputs, Journal, Light, LiveBus, PilotReading, Store
-from hal.simulated.channel import Channel
+from hal.simulated.channel import LONGEST, Channel, parse
 
 ANSWER_S = 3.0
 """A server that lives answers within milliseconds; one that has been stopped never does."""
@@ -21,7 +21,8 @@ class Refused(Exception):
 
 
 def ask(path: Path, request: Mapping[str, Any]) -> dict[str, Any]:
-    """What the server at a socket answers. Raises `Refused`, TimeoutError, or OSError where there is none."""
+    """What the server at a socket answers. Raises `Refused`, TimeoutError, or OSError where there is none, or none that
+    speaks as one."""
     with _connected(path) as connected:
         return _exchange(connected, request)
 
@@ -38,7 +39,7 @@ def _connected(path: Path) -> socket.socket:
 
 
 def _exchange(connected: socket.socket, request: Mapping[str, Any]) -> dict[str, Any]:
-    """One request and its answer, waited for."""
+    """One request and its answer, waited for. Where more has come by then, the last of it: what a board senses."""
     connected.sendall(json.dumps(request).encode() + b"\n")
     answer = b""
     while not answer.endswith(b"\n"):
@@ -46,9 +47,13 @@ def _exchange(connected: socket.socket, request: Mapping[str, Any]) -> dict[str,
         if not data:
             raise ConnectionResetError("the server has gone")
         answer += data
-    message: dict[str, Any] = json.loads(answer)
+        if len(answer) > LONGEST:
+            raise OSError("the server's answer has no end")
+    message = parse(answer.splitlines()[-1])
+    if message is None:
+        raise OSError("the server speaks nonsense")
     if "error" in message:
-        raise Refused(message["error"])
+        raise Refused(str(message["error"]))
     return message
 
 

@@ -1,13 +1,40 @@
 """What kind of vehicle it is, as data: everything it does follows from this and from what it sees, so that the
 same scenario gives the same trace."""
 
+from collections.abc import Mapping
 from dataclasses import dataclass
+from typing import Final
+
+SPAN_S: Final = (0.001, 10 * 366 * 86400.0)
+"""Shortest and longest time that anything is told to last."""
+LIMITS: Final[Mapping[str, tuple[float, float]]] = {
+    "max_a": (0, 100),
+    "min_a": (0, 100),
+    "draw_ratio": (0, 2),
+    "start_delay_s": (0, 3600),
+    "reaction_s": (0, 60),
+    "ramp_a_per_s": (0, 1000),
+    "battery_kwh": (0.1, 1000),
+    "soc": (0, 1),
+    "ramp_step_a": (0.1, 100),
+    "first_module_a": (0, 100),
+    "second_module_s": (0, 3600),
+    "sleeps_after_s": (0, SPAN_S[1]),
+    "gives_up_s": (0, SPAN_S[1]),
+    "glitches": (0, 100),
+    "glitch_s": SPAN_S,
+    "glitch_pause_s": SPAN_S,
+    "top_up_kwh": (0, 1000),
+    "top_up_after_s": (0, SPAN_S[1]),
+    "s3_s": (0, 60),
+}
+"""Least and most of each number of a vehicle. Beyond them one might take endless steps at one moment."""
 
 
 @dataclass(frozen=True, slots=True)
 class VehicleSpec:
     """One kind of vehicle; amperes, seconds, kWh, state of charge 0..1. The defaults have none of the habits
-    below `obeys`."""
+    below `obeys`. Raises ValueError for a name that can't be shown, or a number beyond `LIMITS`."""
 
     name: str
     max_a: float = 48.0
@@ -50,3 +77,11 @@ class VehicleSpec:
     """It asks only at 5 % duty (ISO 15118), never on an offer in amperes."""
     ventilated: bool = False
     """It asks with state D: it needs ventilation while it charges."""
+
+    def __post_init__(self) -> None:
+        if not (self.name and self.name.isprintable()):
+            raise ValueError(f"name {self.name!r}: expected one line of text")
+        for key, (lo, hi) in LIMITS.items():
+            value = getattr(self, key)
+            if not lo <= value <= hi:
+                raise ValueError(f"{key} {value}: expected {lo:.15g} to {hi:.15g}")

@@ -225,7 +225,7 @@ def test_without_a_meter_nothing_is_learnt() -> None:
 
 def test_a_station_that_reports_a_vehicle_charging_on_nothing_teaches_nothing() -> None:
     car = Car()
-    for offered, drawn, seconds in ((160, 20, 48), (0, 0, 660), (0, 20, 20)):
+    for offered, drawn, seconds in ((160, 20, 48), (0, 0, 720), (0, 20, 30)):
         car.offered_da = offered
         for _ in range(seconds * 2):
             car.report(drawn_da=drawn)

@@ -20,7 +20,7 @@ from tests.scenario.helpers import WORST, Bench, event, judged, plugs, scenario
 from watti.scenario import Event
 
 GENTLE = VehicleSpec("gentle", max_a=32.0, draw_ratio=0.97, start_delay_s=3.0, reaction_s=2.0, ramp_a_per_s=2.0)
-NEVER = replace(WORST, name="never", start_delay_s=1e9)
+NEVER = replace(WORST, name="never", start_delay_s=3600.0)
 NEARLY = replace(WORST, name="nearly", soc=0.9995)
 REFUSER = replace(WORST, name="refuser", obeys=False)
 SHOWN_WH = 100.0

@@ -124,6 +124,7 @@ def test_each_event_is_a_sentence_for_people() -> None:
         ({"event": "offer", "offered_a": 0.0, "reason": "new_one", "limit_a": 0.0}, "offers 0.0 A: new one"),
         ({"event": "tariff", "cents": 30, "boot": "x", "wall": None}, "tariff cents=30"),
         ({"event": "offer", "offered_a": "x"}, "offer offered_a=x"),
+        ({"event": "offer", "offered_a": 1.0, "reason": 5}, "offer offered_a=1.0 reason=5"),
         ({"event": "clear", "fault": "meter", "after_s": float("inf")}, "clear fault=meter after_s=inf"),
     ],
 )
@@ -228,6 +229,8 @@ def test_lines_that_are_no_records_are_left_out_and_counted(tmp_path: Path, caps
         "[]",
         "{}",
         '{"boot":"x","t_s":1e999,"station":"s1","event":"boot"}',
+        '{"boot":"x","t_s":1,"station":"\\ud800","event":"boot"}',
+        '{"boot":"x","t_s":1,"station":"s 1","event":"boot"}',
         '{"boot"',
         "\xff\0",
         "1",
@@ -238,7 +241,33 @@ def test_lines_that_are_no_records_are_left_out_and_counted(tmp_path: Path, caps
     assert main(["log", "--dir", str(tmp_path)]) == 0
     out, err = capsys.readouterr()
     assert [line[29:].strip() for line in out.splitlines()] == ["vehicle unplugged", "later x=[1]"]
-    assert err == "watti: 7 lines were left out: they are no records\n"
+    assert err == "watti: 9 lines were left out: they are no records\n"
+
+
+def test_what_a_terminal_would_obey_or_can_not_show_is_escaped(tmp_path: Path, log: Callable[..., list[str]]) -> None:
+    write(tmp_path, '{"boot":"\\u001b[2J","t_s":1,"station":"s1","event":"später\\ud800","x":"\\r"}\n')
+    write(tmp_path, '{"boot":"b","t_s":1,"station":"s1","event":"session","session":"x","ended":"\\u001b[2J"}\n')
+    assert log()[0] == r"boot \x1b[2J +1.000 s         s1    später\ud800 x=\r"
+    assert log("--sessions")[1].endswith(r" -  \x1b[2J")
+
+
+@pytest.mark.parametrize(
+    ("wall", "t_s"),
+    [
+        ("9999-01-01T00:00:00Z", 9e9),
+        ("0001-01-01T00:00:00Z", -9e9),
+        ("9999-12-31T23:59:59-23:59", 0),
+        ("0001-01-01T00:00:00+23:59", 0),
+    ],
+)
+def test_a_moment_that_no_date_can_say_counts_from_the_start_of_its_boot(
+    tmp_path: Path, log: Callable[..., list[str]], wall: str, t_s: float
+) -> None:
+    for stamp in ({"wall": wall, "t_s": 0}, {"wall": None, "t_s": t_s}):
+        record = {"boot": "b", "clock": "synchronised", "station": "s1", "event": "session", "session": "x", **stamp}
+        write(tmp_path, json.dumps(record) + "\n")
+    assert log()[1].startswith(f"boot b +{t_s:.3f} s ")
+    assert json.loads("".join(log("--sessions", "--json")))[0]["finished"] is None
 
 
 # Sessions
@@ -280,11 +309,14 @@ def test_a_session_whose_begin_was_rotated_away_or_has_no_date_is_there_all_the_
 ) -> None:
     with station(tmp_path) as one:
         one.write("session", FIELDS["session"], 9.0)
+    peak_a = "1" + "0" * 400
     write(tmp_path, '{"boot":"3f2a91c0","t_s":11,"station":"s1","event":"session","began":5,"peak_a":"x"}\n')
+    write(tmp_path, f'{{"boot":"3f2a91c0","t_s":12,"station":"s1","event":"session","session":1,"peak_a":{peak_a}}}\n')
     found = json.loads("".join(log("--sessions", "--json")))
     assert [(s["began"], s["finished"], s["peak_a"], s["ended"]) for s in found] == [
         (None, "2026-11-23T12:00:09.000Z", 32.0, "unplug"),
         (None, "2026-11-23T12:00:11.000Z", None, "unknown"),
+        (None, "2026-11-23T12:00:12.000Z", None, "unknown"),
     ]
 
 

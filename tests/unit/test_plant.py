@@ -454,7 +454,7 @@ SPECS = st.builds(
     start_delay_s=st.sampled_from([0.0, 2.0, 15.0]),
     reaction_s=st.sampled_from([0.0, 0.5, 5.0, 6.0]),
     ramp_a_per_s=st.sampled_from([0.0, 1.0, 5.0]),
-    battery_kwh=st.sampled_from([0.05, 0.5, 75.0]),
+    battery_kwh=st.sampled_from([0.1, 0.5, 75.0]),
     soc=st.sampled_from([0.3, 0.94, 0.99, 1.0]),
 )
 QUIET = st.sampled_from([kind for kind in FAULT_KINDS if kind != "overdraw"])

@@ -96,6 +96,8 @@ def refusals(tmp_path: Path, old: str, new: str) -> list[str]:
 
 ROW_B = '{ position = "B", amps = 48, breaker_a = 60, source = "published" },\n'
 ROW_F = '{ position = "F", source = "published" },\n'
+ROW_POSITION = 'position = "B"'
+NO_POSITION = ["row: expected one row for position B (got 0)", "row[11].position: expected a switch position"]
 
 
 @pytest.mark.parametrize(
@@ -116,6 +118,8 @@ ROW_F = '{ position = "F", source = "published" },\n'
             '"b "',
             ["row: expected one row for position B (got 0)", "row[11].position: expected a switch"],
         ),
+        (ROW_POSITION, f"position = 0x{'f' * 6000}", NO_POSITION),
+        (ROW_POSITION, f"position{'.a' * 1500} = 1", NO_POSITION),
         (ROW_F, "", ["row: expected one row for position F (got 0)", "row: expected one row without amps"]),
         ('"F", ', '"F", breaker_a = 15, ', ["row[15].breaker_a: expected no breaker"]),
         ('"F", source = "published"', '"F", source = "guessed"', ['row[15].source: expected "published" or']),

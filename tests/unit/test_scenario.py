@@ -298,6 +298,13 @@ def test_all_errors_of_a_file_come_at_once(file: Path) -> None:
     ]
 
 
+def test_names_that_can_not_be_compared_are_refused_as_names(file: Path) -> None:
+    """Nested too deeply for that."""
+    station = STATION.replace('name = "s1"', f"name{'.a' * 1500} = 1")
+    found = errors_of(file, HEAD, station, station)
+    assert [line.split(": expected a name of")[0] for line in found] == ["station[0].name", "station[1].name"]
+
+
 def test_an_error_of_a_station_or_vehicle_is_no_error_of_the_events_that_name_it(file: Path) -> None:
     bad_vehicle = VEHICLE.replace("40", '"40"')
     found = errors_of(file, HEAD, STATION.replace('"B"', '"X"'), bad_vehicle, PLUG)

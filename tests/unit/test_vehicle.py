@@ -261,7 +261,7 @@ def test_a_low_offer_tapers_later() -> None:
     assert vehicle.soc(due) == pytest.approx(1.0 - 11.9 * 0.05 / 48.0)
 
 
-@given(st.floats(0.0, 0.9999), st.floats(0.01, 100.0), st.sampled_from([6.0, 16.0, 48.0]), st.floats(0.0, 3e7))
+@given(st.floats(0.0, 0.9999), st.floats(0.1, 100.0), st.sampled_from([6.0, 16.0, 48.0]), st.floats(0.0, 3e7))
 def test_each_wakeup_is_later_than_the_last_until_full(
     soc: float, battery_kwh: float, offer_a: float, begin: float
 ) -> None:

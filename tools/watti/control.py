@@ -10,7 +10,9 @@ from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
-from firmware.config import suggestion
+import voluptuous as vol
+
+from firmware.config import name, suggestion
 from hal.simulated.remote import Refused, ask
 from watti.scenario import HEATS, load_vehicles
 from watti.screen import Row, Screen, row, table
@@ -34,10 +36,10 @@ def find(folder: Path) -> Found:
     silent = []
     for path in sorted(folder.glob("*.sock")):
         try:
-            found.update((status["station"], (path, status)) for status in ask(path, {"do": "status"})["stations"])
+            found |= _served(path)
         except TimeoutError:
             silent.append(f"{path} does not answer: the process behind it stands still")
-        except OSError:  # left behind by one that was killed
+        except OSError:  # left behind by one that was killed, or somebody else's
             continue
     if silent and not found:
         raise NothingRuns("; ".join(silent))
@@ -46,9 +48,18 @@ def find(folder: Path) -> Found:
     return dict(sorted(found.items(), key=lambda item: _natural(item[0])))
 
 
-def _natural(name: str) -> list[tuple[int, str]]:
+def _served(path: Path) -> Found:
+    """The stations of the server at a socket. Raises `Refused`, TimeoutError, or OSError where none knows stations."""
+    answer = ask(path, {"do": "status"})
+    try:
+        return {name(status["station"]): (path, status) for status in answer["stations"]}
+    except (KeyError, TypeError, vol.Invalid):
+        raise OSError(f"{path} is not the socket of stations") from None
+
+
+def _natural(station: str) -> list[tuple[int, str]]:
     """s2 before s10."""
-    return [(int(part), "") if part.isdecimal() else (-1, part) for part in re.split(r"(\d+)", name)]
+    return [(int(part), "") if part.isdecimal() else (-1, part) for part in re.split(r"(\d+)", station)]
 
 
 # Commands

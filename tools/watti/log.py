@@ -1,7 +1,6 @@
 """`watti log`: what has happened at the stations, from their event logs."""
 
 import json
-import math
 import sys
 import time
 from argparse import Namespace
@@ -9,7 +8,7 @@ from collections.abc import Callable, Iterable, Mapping, Sequence
 from typing import Any
 
 from firmware.config import suggestion
-from watti.log_words import duration, sentence
+from watti.log_words import duration, printable, sentence
 from watti.logs import Dates, Logs, Record, stamped
 from watti.where import bench_dir
 
@@ -17,6 +16,8 @@ POLL_S = 0.3
 FOLLOWED_LINES = 10
 """What `--follow` shows of before, where `--lines` does not say."""
 _BAD_INPUT = 2
+_MOST = 1e15
+"""What nothing of a session comes to, in Wh, s or A."""
 
 Session = Mapping[str, Any]
 
@@ -82,7 +83,7 @@ class _History:
         return self.dates.merged(wanted)
 
     def line(self, record: Record) -> str:
-        return f"{self.dates.words(record):<25}  {record['station']:<4}  {sentence(record, self.names)}"
+        return printable(f"{self.dates.words(record):<25}  {record['station']:<4}  {sentence(record, self.names)}")
 
 
 def _show(records: Iterable[Record], history: _History, as_json: bool) -> None:
@@ -139,7 +140,7 @@ def _session(key: tuple[str, str], record: Record, dates: Dates) -> Session:
 
 def _number(record: Record, key: str) -> float | None:
     value = record.get(key)
-    return value if isinstance(value, int | float) and math.isfinite(value) else None
+    return value if isinstance(value, int | float) and abs(value) < _MOST else None
 
 
 def _show_sessions(found: Sequence[Session], as_json: bool) -> None:
@@ -149,7 +150,7 @@ def _show_sessions(found: Sequence[Session], as_json: bool) -> None:
 def _table(found: Iterable[Session]) -> list[str]:
     layout = "{:<7}  {:<19}  {:<19}  {:>8}  {:>9}  {:>9}  {:>7}  {}"
     heading = layout.format("station", "began (UTC)", "finished (UTC)", "kWh", "charging", "waiting", "peak A", "ended")
-    return [heading, *(layout.format(*_cells(session)).rstrip() for session in found)]
+    return [heading, *(printable(layout.format(*_cells(session)).rstrip()) for session in found)]
 
 
 def _cells(session: Session) -> list[str]:

@@ -21,9 +21,14 @@ def sentence(record: Mapping[str, Any], names: Mapping[str, str] = _NAMELESS) ->
         if record["event"] == "group":
             return _group(record, names)
         return _SENTENCES[record["event"]](record)
-    except (KeyError, TypeError, ValueError, OverflowError):  # a later version's, or somebody's editor
+    except (KeyError, TypeError, ValueError, OverflowError, AttributeError):  # a later version's, or somebody's editor
         fields = (f"{key}={value}" for key, value in record.items() if key not in _STAMP)
         return " ".join((record["event"], *fields))
+
+
+def printable(line: str) -> str:
+    """With what a terminal would not show but obey, or can't show, as an escape of Python's."""
+    return line if line.isprintable() else "".join(c if c.isprintable() else ascii(c)[1:-1] for c in line)
 
 
 def duration(seconds: float) -> str:

@@ -5,10 +5,11 @@ import math
 import os
 from collections.abc import Iterable, Mapping, Sequence
 from contextlib import ExitStack
-from datetime import datetime
+from datetime import UTC, datetime
 from pathlib import Path
 from typing import IO, Any, TypeGuard
 
+from firmware.config import attempt, name
 from hal.clock import UNSET, UNSYNCHRONISED, iso
 from hal.journal import ROTATED
 
@@ -18,6 +19,8 @@ Record = Mapping[str, Any]
 
 MOST_S = 1e10
 """What a monotonic clock does not show: 300 years."""
+_FIRST_S, _LAST_S = (datetime(year, 1, 1, tzinfo=UTC).timestamp() for year in (1, 9999))
+"""What a date can say."""
 
 
 class Logs:
@@ -36,9 +39,9 @@ class Logs:
     def news(self) -> list[list[Record]]:
         """Records that are new since the last call: a list for each station, in the order they were written. OSError
         where a file can't be read."""
-        for name in self.stations():
-            if name not in self._files:
-                self._files[name] = _Files(self._folder / f"{name}.jsonl")
+        for station in self.stations():
+            if station not in self._files:
+                self._files[station] = _Files(self._folder / f"{station}.jsonl")
         return [self._records(files.new_lines()) for files in self._files.values()]
 
     def _records(self, lines: Iterable[bytes]) -> list[Record]:
@@ -90,7 +93,9 @@ def _record(line: bytes) -> Record | None:
         record = json.loads(line)
     except (ValueError, RecursionError):
         return None
-    return record if stamped(record) and all(isinstance(record.get(key), str) for key in ("station", "event")) else None
+    if not stamped(record) or not isinstance(record.get("event"), str):
+        return None
+    return None if attempt(name, record.get("station"), []) is None else record
 
 
 def stamped(value: object) -> TypeGuard[Record]:
@@ -120,7 +125,7 @@ class Dates:
         if sure or stamp["boot"] not in self._began:
             return at, sure
         began, sure = self._began[stamp["boot"]]
-        return began + stamp["t_s"], sure
+        return _date(began + stamp["t_s"], sure)
 
     def iso(self, stamp: Record) -> str | None:
         """As the log writes it: UTC, ISO 8601."""
@@ -162,4 +167,9 @@ def _wall(stamp: Record) -> tuple[float | None, bool]:
         at = datetime.fromisoformat(stamp["wall"]).timestamp()
     except (KeyError, TypeError, ValueError):  # an unset clock, or somebody's editor
         return None, False
-    return at, stamp.get("clock") not in (UNSET, UNSYNCHRONISED)
+    return _date(at, stamp.get("clock") not in (UNSET, UNSYNCHRONISED))
+
+
+def _date(at: float, sure: bool) -> tuple[float | None, bool]:
+    """None where no date can say it."""
+    return (at, sure) if _FIRST_S <= at <= _LAST_S else (None, False)

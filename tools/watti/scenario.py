@@ -36,7 +36,7 @@ from firmware.config import (
 from firmware.rotary import position
 from firmware.timing import Timing
 from hal.simulated.defects import FAULT_KINDS as PLANT_FAULTS
-from hal.simulated.vehicle_spec import VehicleSpec
+from hal.simulated.vehicle_spec import LIMITS, SPAN_S, VehicleSpec
 
 CONFIGS = Path(__file__).parent / "configs"
 DEFAULT_VEHICLE = "sedan"
@@ -45,8 +45,7 @@ FAULT_KINDS = (*PLANT_FAULTS, "bus_port")
 
 HEATS = "over_temperature"
 
-LONGEST_S = 10 * 366 * 86400.0
-SHORTEST_S = 0.001
+SHORTEST_S, LONGEST_S = SPAN_S
 SEED_MAX = 2**63 - 1
 
 
@@ -207,7 +206,7 @@ def _repeated(entries: list[Any]) -> Iterator[vol.Invalid]:
     seen: list[Any] = []
     for index, entry in enumerate(entries):
         taken = entry.get("name") if isinstance(entry, dict) else None
-        if taken is not None and taken in seen:
+        if isinstance(taken, str) and taken in seen:
             yield expected("a name that no other has", taken, index, "name")
         seen.append(taken)
 
@@ -316,26 +315,9 @@ _STATION = table(
 )
 _VEHICLE_KEYS: Fields = {
     required("name"): name,
-    vol.Optional("max_a"): number(0, 100),
-    vol.Optional("min_a"): number(0, 100),
-    vol.Optional("draw_ratio"): number(0, 2),
-    vol.Optional("start_delay_s"): number(0, 3600),
-    vol.Optional("reaction_s"): number(0, 60),
-    vol.Optional("ramp_a_per_s"): number(0, 1000),
-    vol.Optional("battery_kwh"): number(0.1, 1000),
-    vol.Optional("soc"): number(0, 1),
+    **{vol.Optional(key): number(lo, hi) for key, (lo, hi) in LIMITS.items()},
+    vol.Optional("glitches"): integer(*map(int, LIMITS["glitches"])),
     vol.Optional("obeys"): flag,
-    vol.Optional("ramp_step_a"): number(0.1, 100),
-    vol.Optional("first_module_a"): number(0, 100),
-    vol.Optional("second_module_s"): number(0, 3600),
-    vol.Optional("sleeps_after_s"): number(0, LONGEST_S),
-    vol.Optional("gives_up_s"): number(0, LONGEST_S),
-    vol.Optional("glitches"): integer(0, 100),
-    vol.Optional("glitch_s"): _SPAN,
-    vol.Optional("glitch_pause_s"): _SPAN,
-    vol.Optional("top_up_kwh"): number(0, 1000),
-    vol.Optional("top_up_after_s"): number(0, LONGEST_S),
-    vol.Optional("s3_s"): number(0, 60),
     vol.Optional("digital_only"): flag,
     vol.Optional("ventilated"): flag,
 }
