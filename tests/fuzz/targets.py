@@ -1,0 +1,6 @@
+"""All targets by name."""
+
+from tests.fuzz import bus, files, memories, reports, stations, talk
+
+_ALL = (*bus.targets(), *reports.targets(), *stations.targets(), *files.targets(), *memories.targets(), *talk.targets())
+TARGETS = {target.name: target for target in _ALL}
