@@ -8,6 +8,7 @@ from collections.abc import Iterable
 from math import inf
 
 from firmware.app import App
+from firmware.bus.messages import Reason
 from firmware.config import MODELS
 from firmware.sharing.primary import Primary
 from firmware.sharing.rivals import Phase
@@ -146,9 +147,9 @@ class Aftermath:
             self._say("unused", f"{unused:.1f} A are nobody's, and s{hungry[0] + 1} would take more")
 
     def _hungry(self, index: int, slot: Slot) -> bool:
-        """It takes all it is offered, and could take more."""
+        """It obeys, takes all it is offered, and could take more."""
         plant, spec, rating = slot.plant, slot.plant.vehicle, MODELS[self.scenario.stations[index].model]
-        if spec is None or not plant.contactor_closed:
+        if spec is None or not (spec.obeys and plant.contactor_closed):
             return False
         return plant.current_a >= plant.offered_a - 0.5 and plant.offered_a < min(rating, spec.max_a) - _EVEN_A
 
@@ -212,8 +213,9 @@ class Aftermath:
     def _waits_its_turn(self, index: int, slot: Slot, served: list[bool]) -> bool:
         """Amps are short: what the others leave is not enough for one more."""
         taken = sum(_taken_a(s) for s, is_served in zip(self._slots, served, strict=True) if is_served)
-        room = self.simulation.limit_a() - taken
-        return self.simulation.row(index).reason == "waiting" and any(served) and room < _LEAST_A
+        view = slot.node.view() if isinstance(slot.node, App) else None
+        room = view.limit_da / 10 - taken if view is not None else 0.0
+        return view is not None and view.reason is Reason.WAITING and any(served) and room < _LEAST_A
 
     def _why(self, index: int) -> str:
         row = self.simulation.row(index)

@@ -131,9 +131,9 @@ class Inspector:
 
     def _innocent_a(self) -> float:
         """The most that may be drawn by all vehicles that keep their side."""
-        overdraws = {i for i, slot in enumerate(self._slots) if "overdraw" in slot.plant.faults}
-        self.fouls |= overdraws
-        return sum(amps for i, amps in enumerate(self._possible) if i not in overdraws)
+        fouls = {i for i, slot in enumerate(self._slots) if _breaks_its_side(slot.plant)}
+        self.fouls |= fouls
+        return sum(amps for i, amps in enumerate(self._possible) if i not in fouls)
 
     def _look_at_offer(self, index: int) -> None:
         offered, rating = self._offered[index], MODELS[self.simulation.scenario.stations[index].model]
@@ -157,7 +157,7 @@ class Inspector:
             believed[serial] = believed.get(serial, 0) + _exposure_da(member.row, now)
         for index, possible in enumerate(self._possible):
             amps = believed.get(self.simulation.serials[index], 0) / 10
-            if possible > amps + _ROUNDING_A and "overdraw" not in self._slots[index].plant.faults:
+            if possible > amps + _ROUNDING_A and not _breaks_its_side(self._slots[index].plant):
                 self.say("ledger", f"s{index + 1} may draw {possible:.2f} A, its primary believes {amps:.1f} A")
 
     # Closed contactors
@@ -209,6 +209,13 @@ def _could_a(plant: Plant) -> float:
     if spec is None or not plant.contactor_closed:
         return 0.0
     return max(plant.possible_a, 0.0 if plant.letter == "E" else min(spec.max_a, plant.offered_a))
+
+
+def _breaks_its_side(plant: Plant) -> bool:
+    """Its vehicle overdraws, or obeys no pilot and climbs so slowly that no meter tells in time: then it is tripped and
+    the others come down by what it takes. One that obeys no pilot but takes all at once is known by its meter."""
+    spec = plant.vehicle
+    return "overdraw" in plant.faults or (spec is not None and not spec.obeys and spec.ramp_a_per_s > 0)
 
 
 def _exposure_da(row: Row, now: float) -> int:
