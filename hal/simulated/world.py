@@ -85,6 +85,7 @@ class _Port:
 
     def send(self, data: bytes) -> None:
         world, index = self._world, self._index
+        world.overhear(index, data)
         heard_at, sent_at = world.slots[index].heard_at, world.line.busy_until(index)
         clear_at = (heard_at if heard_at > sent_at else sent_at) + world.silence_s
         world.line.send(index, data, clear_at if clear_at > world.now else world.now)
@@ -103,6 +104,8 @@ class World:
         """Called after anything that may have changed what an onlooker sees of a station."""
         self.record: Callable[[int, str, Mapping[str, object], float], None] = lambda station, event, fields, now: None
         """Called with each record of a station's event log and the true time."""
+        self.overhear: Callable[[int, bytes], None] = lambda station, frame: None
+        """Called with each frame that a station sends."""
         self._seed = seed
         self._boot = boot
         self._events: list[tuple[float, int, Callable[[], None]]] = []

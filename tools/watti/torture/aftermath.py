@@ -10,6 +10,7 @@ from math import inf
 from firmware.app import App
 from firmware.bus.messages import Reason
 from firmware.config import MODELS
+from firmware.sharing.group import MAX_SECONDARIES
 from firmware.sharing.primary import Primary
 from firmware.sharing.rivals import Phase
 from firmware.timing import MIN_OFFER_DA
@@ -118,6 +119,7 @@ class Aftermath:
             slowest = max(range(len(self._slots)), key=lambda i: self._served_since[i])
             self._say("slow", f"s{slowest + 1} was served only {self.recovered_s:.1f} s after the last fault")
         self._judge_flapping()
+        self._judge_codes()
         if self.simulation.world.now >= self._moved_at + _STILL_S:
             self._judge_shares()
 
@@ -128,6 +130,33 @@ class Aftermath:
             times = [at for at in opened if at > calm_s]
             if len(times) > 1:
                 self._say("flaps", f"s{index + 1} has opened its contactor {len(times)} times in {CALM_S:g} s of calm")
+
+    def _judge_codes(self) -> None:
+        """No fault is shown any more that the world gives no cause for."""
+        for index, slot in enumerate(self._slots):
+            if isinstance(slot.node, App):
+                left = [code for code in slot.node.station.faults.codes if not self._has_cause(index, code)]
+                if left:
+                    self._say("fault", f"s{index + 1} still shows {', '.join(left)}")
+
+    def _has_cause(self, index: int, code: str) -> bool:
+        set_to_amps = sum(slot.plant.switch != _SECONDARY for slot in self._slots)
+        match code:
+            case "more_than_one_primary":
+                return set_to_amps > 1 or code in self.excused
+            case "no_primary":
+                return set_to_amps != 1 or bool({"more_than_one_primary", "switch_unsupported"} & self._codes())
+            case "group_full":
+                return len(self._slots) > MAX_SECONDARIES + 1
+            case "duplicate_serial":
+                return self.simulation.serials.count(self.simulation.serials[index]) > 1
+            case "switch_unsupported":
+                return True
+        return code in _DRIVEN_OUT and (self._injected(index, _DRIVEN_OUT[code]) or self._refuses(index))
+
+    def _codes(self) -> set[str]:
+        nodes = [slot.node for slot in self._slots]
+        return {code for node in nodes if isinstance(node, App) for code in node.station.faults.codes}
 
     def _judge_shares(self) -> None:
         """Max-min fair: nobody has more than one who would take more, and what nobody has is of no use."""

@@ -13,10 +13,13 @@ from firmware.config import MODELS
 from firmware.sharing.ledger import Row
 from firmware.sharing.primary import Primary
 from firmware.sharing.rivals import Phase
+from firmware.sharing.secondary import Secondary
 from firmware.timing import MIN_OFFER_DA
 from hal.simulated.plant import Plant
 from hal.simulated.world import Slot
 from watti.simulation import Simulation
+from watti.torture.closings import Closings
+from watti.torture.wire import Wire
 
 _ROUNDING_A = 0.005
 _DUTY_A = 0.35
@@ -26,8 +29,6 @@ _MOST_AT_ONCE = 1000
 _KEPT = 20
 _MOVES_S = 0.1
 """The slowest contactor, debounce included."""
-_TEST_S = 0.6
-"""A sensor that has failed for longer can't have passed the test before a closing."""
 _TOO_HOT_C = 71.0
 _OPENS_S = {
     "pilot_short": _MOVES_S,
@@ -66,14 +67,11 @@ class Inspector:
         self.simulation = simulation
         self._world = simulation.world
         self._slots = simulation.world.slots
-        count = len(self._slots)
         self._possible = [_could_a(slot.plant) for slot in self._slots]
         self._total_a = 0.0
         self._offered = [slot.plant.offered_a for slot in self._slots]
-        self._closed = [slot.plant.contactor_closed for slot in self._slots]
-        self._untested_since = [inf] * count
-        """Since when the ground-fault sensor can't trip."""
-        self._asked_at = [-inf] * count
+        self._wire = Wire(simulation.world)
+        self._closings = Closings(simulation, self.say)
         self._since: dict[tuple[int, str], float] = {}
         self._instant, self._looks = -inf, 0
         self._watch(simulation.world.observe)
@@ -101,9 +99,7 @@ class Inspector:
         if plant.offered_a != self._offered[index]:
             self._offered[index] = plant.offered_a
             self._look_at_offer(index)
-        untested = "ground_fault_self_test" in plant.faults
-        if untested != (self._untested_since[index] < inf):
-            self._untested_since[index] = self._world.now if untested else inf
+        self._closings.look(index, slot)
         possible = _could_a(plant)
         if possible != self._possible[index]:
             self._possible[index] = possible
@@ -116,11 +112,7 @@ class Inspector:
             self._look_at_ledger(node.role, slot)
         if plant.contactor_closed:
             self._look_at_contactor(index, slot)
-            return
-        if plant.letter in "CD":
-            self._asked_at[index] = self._world.now
-        if self._closed[index]:
-            self._closed[index] = False
+        elif self._since:
             self._since = {key: at for key, at in self._since.items() if key[0] != index}
 
     # What the vehicles may draw
@@ -164,9 +156,6 @@ class Inspector:
 
     def _look_at_contactor(self, index: int, slot: Slot) -> None:
         plant, node = slot.plant, slot.node
-        if not self._closed[index]:
-            self._closed[index] = True
-            self._look_at_closing(index, slot)
         if "contactor_stuck" in plant.faults:
             self._since = {key: at for key, at in self._since.items() if key[0] != index}
             return
@@ -178,6 +167,8 @@ class Inspector:
         self._stands(index, "a sound ground", plant.inputs.ground_fault and runs, _MOVES_S)
         lease = runs and isinstance(node, App) and node.station.holder.amps_da > 0
         self._stands(index, "lease", not lease, 7.4)  # 6 s under load, after up to W in which it may stand still
+        if runs and isinstance(node, App) and isinstance(node.role, Secondary):
+            self._look_at_permission(index, plant)
         urgent = runs and isinstance(node, App) and node.station.faults.urgent
         self._stands(index, "being free of faults", urgent, _MOVES_S)
         if faults or self._since:
@@ -185,14 +176,10 @@ class Inspector:
                 present = plant.celsius > _TOO_HOT_C if kind == "over_temperature" else kind in faults
                 self._stands(index, kind + " mended", present and runs, allowed_s)
 
-    def _look_at_closing(self, index: int, slot: Slot) -> None:
-        plant = slot.plant
-        if "contactor_stuck" in plant.faults:
-            return
-        if self._world.now > self._asked_at[index] + _MOVES_S:
-            self.say("closing", f"s{index + 1} closed its contactor in {plant.letter}")
-        if self._world.now > self._untested_since[index] + _TEST_S:
-            self.say("closing", f"s{index + 1} closed onto a self-test that failed")
+    def _look_at_permission(self, index: int, plant: Plant) -> None:
+        permitted = self._wire.permitted_a(index, self._world.now) if plant.offered_a else inf
+        if plant.offered_a > permitted + _ROUNDING_A:
+            self.say("permission", f"s{index + 1} offers {plant.offered_a:.1f} A, permitted are {permitted:.1f} A")
 
     def _stands(self, index: int, without: str, wrong: bool, allowed_s: float) -> None:
         key, now = (index, without), self._world.now

@@ -34,7 +34,8 @@ class Outcome:
     """Faults that only a person or a quarter of an hour ends, which kept somebody from it."""
 
     def as_json(self) -> dict[str, Any]:
-        return asdict(self) | {"verdicts": [verdict._asdict() for verdict in self.verdicts]}
+        verdicts = [verdict._asdict() for verdict in self.verdicts]
+        return asdict(self) | {"verdicts": verdicts, "faults": dict(self.faults)}
 
 
 def judge_seed(seed: int) -> Outcome:
