@@ -11,6 +11,7 @@ from collections.abc import Callable, Sequence
 from importlib import import_module
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, NoReturn
+from urllib.parse import urlsplit
 
 from voluptuous import Invalid
 
@@ -104,7 +105,7 @@ class _Parser(ArgumentParser):
     """Says what is wrong in one line, without the usage text."""
 
     def error(self, message: str) -> NoReturn:
-        self.exit(EXIT_BAD_INPUT, f"{self.prog}: {message}\n")
+        self.exit(EXIT_BAD_INPUT, f"{self.prog}: {' '.join(message.split())}\n")
 
 
 def _command(commands: "Commands", word: str, runs: str, what: str, example: str) -> _Parser:
@@ -344,14 +345,31 @@ def _seeds(words: str) -> range:
     return seeds
 
 
+def _scheduler(word: str) -> str:
+    try:
+        parts = urlsplit(word)
+        good = bool(parts.hostname and parts.port) and word == f"tcp://{parts.netloc}" and "@" not in word
+    except ValueError:  # of a host or port that is none
+        good = False
+    if not good:
+        raise ArgumentTypeError(f"expected the address of a Dask scheduler, such as tcp://10.0.0.5:8786 (got {word})")
+    return word
+
+
 def _torture(commands: "Commands") -> None:
     what = "run random groups under random faults in virtual time, one world a seed, and judge each at every instant"
     command = _command(commands, "torture", "watti.torture.command:run", what, "torture --seeds 0:1000")
-    command.add_argument(
+    worlds = command.add_mutually_exclusive_group()
+    worlds.add_argument(
         "--seeds", type=_seeds, default=_seeds("0:200"), metavar="A:B", help="from A up to but not B (default: 0:200)"
     )
-    command.add_argument("--scenario", type=Path, metavar="F.toml", help="judge this scenario instead")
-    command.add_argument("--cluster", metavar="ADDRESS", help="run on the workers of this Dask scheduler")
+    worlds.add_argument("--scenario", type=Path, metavar="F.toml", help="judge the world of this file instead")
+    command.add_argument(
+        "--cluster",
+        type=_scheduler,
+        metavar="ADDRESS",
+        help="on the workers of this Dask scheduler, such as tcp://10.0.0.5:8786; they need this very watti",
+    )
     command.add_argument(
         "--keep", type=Path, default=Path(), metavar="DIR", help="where failures go, made small (default: here)"
     )

@@ -23,7 +23,8 @@ def text_of(scenario: Scenario, heading: str = "") -> str:
         "vehicle": [_vehicle(spec) for spec in scenario.vehicles.values()],
         "event": [_event(event) for event in scenario.events],
     }
-    comment = "".join(f"# {line}\n" for line in heading.splitlines())
+    shown = "".join(letter if letter.isprintable() else "\n" for letter in heading)  # TOML bears no control character
+    comment = "".join(f"# {line}\n" for line in shown.splitlines())
     return comment + tomli_w.dumps({key: value for key, value in document.items() if value})
 
 

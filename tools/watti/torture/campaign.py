@@ -1,5 +1,6 @@
 """Many worlds, judged by a crew: the same seeds give the same results whoever judges them, in whatever order."""
 
+from bisect import insort
 from collections import Counter
 from collections.abc import Callable, Iterator
 from concurrent.futures import FIRST_COMPLETED, wait
@@ -13,8 +14,8 @@ _BATCH = 8
 """Most worlds that are handed out together: some seconds of work."""
 _AHEAD = 4
 """Batches handed out for each that is being judged."""
-_HANDED_OUT = 5
-"""So often a batch is handed out to a crew that dies of it."""
+_MOST_TIMES = 5
+"""So often a batch is handed out to workers that die of it."""
 _LOOK_S = 0.2
 
 Told = Callable[["Tally"], None]
@@ -34,7 +35,7 @@ class Tally:
     """All that a campaign has seen so far."""
 
     def __init__(self) -> None:
-        self.station_s = 0.0
+        self.station_ms = 0
         self.faults: Counter[str] = Counter()
         self.excused: Counter[str] = Counter()
         self.failures: list[Failure] = []
@@ -59,33 +60,38 @@ class Tally:
         self._seeds.add(outcome.seed)
         one = blake2s(repr(outcome).encode(), digest_size=8).digest()
         self._prints = (self._prints + int.from_bytes(one, "big")) % 2**64
-        self.station_s += outcome.station_s
+        self.station_ms += round(outcome.station_s * 1000)
         self.faults += outcome.faults
         self.excused.update(outcome.excused)
         if outcome.verdicts:
-            self.failures.append(Failure(outcome.seed, *outcome.verdicts[0]))
-            self.failures.sort()
+            insort(self.failures, Failure(outcome.seed, *outcome.verdicts[0]))
         elif outcome.recovered_s is not None and not outcome.excused:
             self.recoveries.append((outcome.recovered_s, outcome.seed))
 
     def as_json(self) -> dict[str, Any]:
-        times = sorted(self.recoveries) or [(0.0, -1)]
         return {
             "worlds": self.worlds,
-            "station_hours": round(self.station_s / 3600, 2),
+            "station_hours": round(self.station_ms / 3_600_000, 2),
             "injected": self.faults.total(),
-            "faults": dict(self.faults.most_common()),
-            "recovery_s": {
-                "worlds": len(self.recoveries),
-                "p50": times[len(times) // 2][0],
-                "p99": times[len(times) * 99 // 100][0],
-                "max": times[-1][0],
-                "seed_of_max": times[-1][1],
-            },
-            "excused": dict(self.excused.most_common()),
+            "faults": _ranked(self.faults),
+            "recovery_s": self._recovery_s(),
+            "excused": _ranked(self.excused),
             "failures": [failure._asdict() for failure in self.failures],
             "digest": self.digest,
         }
+
+    def _recovery_s(self) -> dict[str, float]:
+        times = sorted(self.recoveries)
+        count = len(times)
+        if not times:
+            return {"worlds": 0}
+        slowest_s, seed = times[-1]
+        p50, p99 = (times[count * percent // 100][0] for percent in (50, 99))
+        return {"worlds": count, "p50": p50, "p99": p99, "max": slowest_s, "seed_of_max": seed}
+
+
+def _ranked(counts: Counter[str]) -> dict[str, int]:
+    return dict(sorted(counts.items(), key=lambda count: (-count[1], count[0])))
 
 
 def run(seeds: range, crew: Crew, told: Told = lambda tally: None) -> Tally:
@@ -117,12 +123,13 @@ class _Batches:
         done, _ = wait(self._out, timeout=_LOOK_S, return_when=FIRST_COMPLETED)
         for judged in done:
             batch, times = self._out.pop(judged)
-            try:
-                yield from judged.result()
-            except self._crew.lost:
-                if times == _HANDED_OUT:
-                    raise
+            outcomes = self._crew.collect(judged)
+            if outcomes is not None:
+                yield from outcomes
+            elif times < _MOST_TIMES:
                 self._out[self._crew.submit(batch)] = (batch, times + 1)
+            else:
+                raise ChildProcessError(f"workers die again and again of seeds {batch.start}:{batch.stop}")
 
     def _hand_out(self) -> None:
         """Enough that nobody waits for work; small batches at the end, so that all end together."""

@@ -1,5 +1,6 @@
 """Who judges worlds: the cores of this machine, or the workers of a Dask scheduler."""
 
+import asyncio
 import logging
 import multiprocessing
 import os
@@ -8,15 +9,16 @@ import sys
 import time
 import traceback
 import warnings
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Iterator, Sequence
 from concurrent.futures import CancelledError, Executor, Future, ProcessPoolExecutor
 from concurrent.futures.process import BrokenProcessPool
 from contextlib import contextmanager
-from functools import cache, partial
+from functools import cache
 from hashlib import blake2s
 from pathlib import Path
+from textwrap import shorten
 from threading import Thread
-from typing import NamedTuple
+from typing import Any, Protocol
 
 import firmware
 import hal
@@ -32,6 +34,7 @@ _ANSWERS_S = 10.0
 """A scheduler answers in this time."""
 _JOINS_S = 60.0
 """How long a cluster may be without any worker."""
+_WENT_AWAY = "the scheduler went away: start it, or another one, and run this again"
 
 Outcomes = Future[list[Outcome]]
 
@@ -40,15 +43,17 @@ class OtherSource(Exception):
     """A worker does not run this source."""
 
 
-class Crew(NamedTuple):
+class Crew(Protocol):
     """Those who judge worlds."""
 
-    submit: Callable[[Sequence[int]], Outcomes]
-    """Hands seeds out."""
-    count: Callable[[], int]
-    """How many of them judge at the same time, now."""
-    lost: type[Exception]
-    """Raised by what was handed out when those who had it died one after the other: it can be handed out again."""
+    def count(self) -> int:
+        """How many can be judged at the same time, now."""
+
+    def submit(self, seeds: Sequence[int]) -> Outcomes:
+        """Hand these out."""
+
+    def collect(self, judged: Outcomes) -> list[Outcome] | None:
+        """What became of seeds that were handed out; None when those who had them died, one after the other."""
 
 
 def judge_seeds(seeds: Sequence[int], source: str = "") -> list[Outcome]:
@@ -71,10 +76,10 @@ def _judged(seed: int) -> Outcome:
 @cache
 def source_print() -> str:
     """A print of all that an outcome depends on: this source, its configuration and the version of Python."""
-    folders = [Path(package.__path__[0]) for package in (firmware, hal, watti)] + [CONFIGS]
+    packages = [Path(package.__path__[0]) for package in (firmware, hal, watti)]
     whole = blake2s(repr(sys.version_info[:2]).encode(), digest_size=8)
-    for folder in folders:
-        for path in sorted(path for kind in ("*.py", "*.toml") for path in folder.rglob(kind)):
+    for folder, pattern in (*((package, "*.py") for package in packages), (CONFIGS, "*.toml")):
+        for path in sorted(folder.rglob(pattern)):
             whole.update(path.relative_to(folder).as_posix().encode() + b"\0" + path.read_bytes())
     return whole.hexdigest()
 
@@ -87,23 +92,21 @@ def local() -> Iterator[Crew]:
     """A process for each core that this one may use. None is left when the block ends, nor when this process does."""
     count = len(os.sched_getaffinity(0))
     context = multiprocessing.get_context("forkserver")
+    context.set_forkserver_preload([__name__])
     executor = ProcessPoolExecutor(count, context, initializer=_begin_worker)
     try:
-        yield Crew(partial(executor.submit, judge_seeds), lambda: count, _Never)
+        yield Pool(executor, count)
     except BrokenProcessPool:
         raise ChildProcessError("a worker process was killed, perhaps for want of memory: run it again") from None
-    finally:
-        for worker in multiprocessing.active_children():  # at a good end they have nothing left to do
+    except BaseException:  # an interruption does not wait for worlds
+        for worker in multiprocessing.active_children():
             worker.kill()
+        raise
+    finally:
         executor.shutdown(wait=True, cancel_futures=True)
 
 
-class _Never(Exception):
-    """A process that is killed takes the whole pool with it: nothing is handed out again."""
-
-
 def _begin_worker() -> None:
-    signal.signal(signal.SIGINT, signal.SIG_IGN)  # the parent's is enough
     Thread(target=_end_with_parent, daemon=True).start()
 
 
@@ -114,47 +117,116 @@ def _end_with_parent() -> None:
         os._exit(1)
 
 
+class Pool:
+    """An executor on this machine."""
+
+    def __init__(self, executor: Executor, count: int) -> None:
+        self._executor = executor
+        self._count = count
+
+    def count(self) -> int:
+        return self._count
+
+    def submit(self, seeds: Sequence[int]) -> Outcomes:
+        signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGINT})  # processes that this starts inherit it
+        try:
+            return self._executor.submit(judge_seeds, seeds)
+        finally:
+            signal.pthread_sigmask(signal.SIG_UNBLOCK, {signal.SIGINT})
+
+    def collect(self, judged: Outcomes) -> list[Outcome] | None:
+        return judged.result()
+
+
 # A cluster
 
 
 @contextmanager
 def cluster(address: str) -> Iterator[Crew]:
-    """The workers of a Dask scheduler; all of them must have this very source. What a worker had that is lost is given
-    to another one. Raises ConfigError when it can't go on."""
-    from distributed import Client, KilledWorker
+    """The workers of a Dask scheduler; each needs this very source. Raises ConfigError when they can't go on."""
+    from distributed import Client
 
-    with _quiet(), _explained(address):
-        client = Client(address, timeout=_ANSWERS_S, set_as_default=False)  # type: ignore[no-untyped-call]
+    with _quiet():
         try:
-            executor = client.get_executor(pure=False)
-            submit = partial(_submit, executor, source_print())
-            yield Crew(submit, _Workers(client.nthreads, address).count, KilledWorker)
+            asyncio.run(_greet(address))
+            client: Any = Client(address, timeout=_ANSWERS_S, set_as_default=False)  # type: ignore[no-untyped-call]
+        except Exception:  # noqa: BLE001 -- whatever may listen there
+            raise _refused(address, f"no Dask scheduler has answered there in {_ANSWERS_S:.0f} s") from None
+        try:
+            yield _Cluster(client, address)
         finally:
             client.close()
 
 
-def _submit(executor: Executor, source: str, seeds: Sequence[int]) -> Outcomes:
-    return executor.submit(judge_seeds, seeds, source)
+async def _greet(address: str) -> None:
+    """Raises what keeps a scheduler from answering; a client would wait for its answer for ever."""
+    from distributed.comm.core import connect
+
+    async with asyncio.timeout(_ANSWERS_S):
+        comm = await connect(address, timeout=_ANSWERS_S)  # type: ignore[no-untyped-call]
+        comm.abort()
 
 
-class _Workers:
-    """Counts the workers of a cluster; it may be without any for a while."""
+def _brief(error: Exception) -> str:
+    return shorten(f"{type(error).__name__}: {error}", 200)
 
-    def __init__(self, threads: Callable[[], dict[str, int]], address: str) -> None:
-        self._threads = threads
+
+def _refused(address: str, why: str) -> ConfigError:
+    return ConfigError([f"--cluster {address}: {why}"])
+
+
+class _Cluster:
+    """What a worker had that dies is given to another one by the scheduler, a few times."""
+
+    def __init__(self, client: Any, address: str) -> None:
+        self._client = client
+        self._executor: Executor = client.get_executor(pure=False)
         self._address = address
-        self._none_since: float | None = None
+        self._without_since: float | None = None
 
     def count(self) -> int:
-        count, now = sum(self._threads().values()), time.monotonic()
-        if count:
-            self._none_since = None
-        elif self._none_since is None:
-            self._none_since = now
-            print(f"--cluster {self._address}: it has no workers: waiting for one", file=sys.stderr)
-        elif now > self._none_since + _JOINS_S:
-            raise ConfigError([f"--cluster {self._address}: it has had no workers for {_JOINS_S:.0f} s"])
+        try:
+            threads: dict[str, int] = self._client.nthreads(callback_timeout=_ANSWERS_S)
+        except (OSError, TimeoutError):
+            raise _refused(self._address, _WENT_AWAY) from None
+        count = sum(threads.values())
+        self._wait_for_one(count, time.monotonic())
         return count
+
+    def _wait_for_one(self, count: int, now: float) -> None:
+        if count:
+            self._without_since = None
+        elif self._without_since is None:
+            self._without_since = now
+            wipe = "\r\x1b[K" if sys.stderr.isatty() else ""  # of a line that says how far it is
+            print(f"{wipe}--cluster {self._address}: it has no workers: waiting for one", file=sys.stderr)
+        elif now > self._without_since + _JOINS_S:
+            raise _refused(self._address, f"it has had no workers for {_JOINS_S:.0f} s")
+
+    def submit(self, seeds: Sequence[int]) -> Outcomes:
+        source = source_print()
+
+        def judged() -> Any:  # pickled as code without names of watti: a worker that can't import one dies of it
+            from watti.torture.crews import judge_seeds
+
+            return judge_seeds(seeds, source)
+
+        return self._executor.submit(judged)
+
+    def collect(self, judged: Outcomes) -> list[Outcome] | None:
+        from distributed import KilledWorker
+
+        try:
+            return judged.result()
+        except KilledWorker:
+            return None
+        except CancelledError:
+            why = _WENT_AWAY
+        except OtherSource as other:
+            why = f"{other} runs another watti or Python: give all workers this one"
+        except Exception as error:  # noqa: BLE001 -- whatever may be wrong with a machine far away
+            why = f"{_brief(error)}: do all workers have this very watti?"
+        raise _refused(self._address, why)
 
 
 @contextmanager
@@ -168,13 +240,3 @@ def _quiet() -> Iterator[None]:
             yield
     finally:
         logging.disable(before)
-
-
-@contextmanager
-def _explained(address: str) -> Iterator[None]:
-    """What goes wrong with a cluster, in one line."""
-    try:
-        yield
-    except OtherSource as other:
-        why = f"{other} runs another watti or Python: give all workers this one"
-        raise ConfigError([f"--cluster {address}: {why}"]) from None

@@ -15,17 +15,19 @@ from watti.torture.worlds import HEALS_S, WORST
 
 _MOST_TRIES = 400
 
-Fails = Callable[[Scenario], bool]
+Told = Callable[[int, Scenario], None]
+"""Is told how many tries there were, and the world that is tried."""
 
 
-def shrunk(scenario: Scenario, check: str) -> Scenario:
-    """A world that breaks the promise `check` with as little as possible."""
-    return _Shrinker(check).shrink(scenario)
+def shrunk(scenario: Scenario, check: str, told: Told = lambda tries, world: None) -> Scenario:
+    """A world that breaks the promise `check` with as little as possible. `told` hears of every try."""
+    return _Shrinker(check, told).shrink(scenario)
 
 
 class _Shrinker:
-    def __init__(self, check: str) -> None:
+    def __init__(self, check: str, told: Told) -> None:
         self._check = check
+        self._told = told
         self._tries = 0
 
     def shrink(self, world: Scenario) -> Scenario:
@@ -43,8 +45,9 @@ class _Shrinker:
 
     def _fails(self, world: Scenario) -> bool:
         self._tries += 1
-        if self._tries > _MOST_TRIES or not heals(world):
+        if self._tries > _MOST_TRIES or not world.stations or not heals(world):
             return False
+        self._told(self._tries, world)
         verdicts = judge(_ended(world)).verdicts
         return bool(verdicts) and verdicts[0].check == self._check
 
@@ -115,7 +118,7 @@ def _ended(world: Scenario) -> Scenario:
 
 
 def _without_stations(world: Scenario) -> Iterator[Callable[[Scenario], Scenario]]:
-    for spec in reversed(world.stations[1:]):
+    for spec in reversed(world.stations):
         yield lambda w, name=spec.name: replace(  # type: ignore[misc]  # mypy knows no defaults of lambdas
             w,
             stations=tuple(s for s in w.stations if s.name != name),
@@ -125,6 +128,7 @@ def _without_stations(world: Scenario) -> Iterator[Callable[[Scenario], Scenario
 
 def _plainer(world: Scenario) -> Sequence[Callable[[Scenario], Scenario]]:
     return (
+        lambda w: replace(w, events=tuple(replace(event, at_s=event.at_s / 2) for event in w.events)),
         lambda w: replace(w, bit_error_rate=0.0),
         lambda w: replace(w, timing=Timing()),
         lambda w: replace(w, baud=19200),
