@@ -58,9 +58,10 @@ class Row:
 
     def overdrawn_da(self, now: float) -> int:
         """What counts for it beyond all it was offered and has had no time yet to leave: its vehicle, or its
-        meter, breaks its side."""
+        meter, breaks its side. Only a report that comes after that time can say so: the last one before may show a
+        vehicle that used its time to the end."""
         exposure = self.exposure_da(now)
-        owed = [amps for amps, until in self._settling if until > now]
+        owed = [amps for amps, until in self._settling if until > self.heard_at]
         return max(0, exposure - max(self._confirmed_da, *owed, *(amps for _, amps in self._sent), 0))
 
     def _promised_da(self, now: float) -> int:

@@ -710,5 +710,6 @@ def test_what_a_vehicle_keeps_beyond_its_time_counts_and_is_named() -> None:
         row.send(sent_da)
         row.on_status(Status(question, row.number, WANTS | HOLDS, sent_da, drawn_da, 480, 0), float(question))
     assert row.overdrawn_da(8.4) == 0, "it still has time to follow"
-    assert row.overdrawn_da(8.5) == 20
-    assert row.exposure_da(8.5) == 186
+    assert (row.overdrawn_da(8.6), row.exposure_da(8.6)) == (0, 186), "nothing has been heard since its time ended"
+    row.on_status(Status(3, row.number, WANTS | HOLDS, 166, 186, 480, 0), 8.7)
+    assert (row.overdrawn_da(8.7), row.exposure_da(8.7)) == (20, 186)

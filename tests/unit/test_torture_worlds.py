@@ -83,7 +83,7 @@ def a_fifth_secondary(world: Scenario) -> bool:
 
 def all_lose_their_supply_at_once(world: Scenario) -> bool:
     off = [event.at_s for event in events(world, "power_off")]
-    return any(off.count(at_s) >= len(world.stations) > 1 for at_s in off)
+    return any(off.count(at_s) >= len(world.stations) > 2 for at_s in off)
 
 
 def units_change_places(world: Scenario) -> bool:

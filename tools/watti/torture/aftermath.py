@@ -258,6 +258,8 @@ def _share_a(slot: Slot) -> float:
 
 
 def _taken_a(slot: Slot) -> float:
-    """What a station keeps from the others: what it holds, or what its vehicle takes beyond that."""
-    node = slot.node
-    return max(slot.plant.current_a, node.station.holder.amps_da / 10 if isinstance(node, App) else 0.0)
+    """What a station keeps from the others: what its vehicle may take, or what it holds for one that does not ask."""
+    plant, node = slot.plant, slot.node
+    if plant.contactor_closed or not isinstance(node, App):
+        return max(plant.current_a, _share_a(slot))
+    return node.station.holder.amps_da / 10

@@ -82,7 +82,8 @@ class Closings:
         ):
             wrong.append(f"{now - self._opened_at[index]:.2f} s after it opened")
         role, began = self._lives[index]
-        if isinstance(role, Primary) and now < began + self._simulation.timing.release_s / _FAST - _ROUNDING_S:
+        quiet_s = self._simulation.timing.release_s / _FAST - _ROUNDING_S
+        if isinstance(role, Primary) and _MOVES_S < now - began < quiet_s:  # before, its last life had told it to close
             wrong.append(f"{now - began:.2f} s after it began as a primary")
         if sum(self._closed) > MAX_SECONDARIES + 1:
             wrong.append(f"as one of {sum(self._closed)}")

@@ -13,7 +13,7 @@ from typing import Any
 from firmware.config import BAUDS
 from firmware.timing import Timing
 from hal.simulated.vehicle_spec import VehicleSpec
-from watti.scenario import FAULT_KINDS, Event, Scenario, StationSpec, load_vehicles
+from watti.scenario import FAULT_KINDS, HEATS, Event, Scenario, StationSpec, load_vehicles
 
 FIRST_S, LAST_S = 20.0, 140.0
 """When things happen; afterwards the world is left alone."""
@@ -28,6 +28,7 @@ _CARS = (
     WORST,
     replace(WORST, name="slow", reaction_s=6.0),
     replace(WORST, name="small", max_a=16.0),
+    replace(WORST, name="large", max_a=80.0),
     replace(WORST, name="quick", reaction_s=1.0),
     replace(WORST, name="late", start_delay_s=30.0),
     replace(WORST, name="gentle", draw_ratio=0.96, ramp_a_per_s=4.0, reaction_s=2.0, start_delay_s=2.0),
@@ -38,6 +39,10 @@ _ODD_CARS = tuple(load_vehicles().values())
 _WIDER = Timing(reaction_s=8.0, release_s=15.2)
 _RARE_KINDS = ("overdraw", "contactor_stuck")
 """A person has to end these: the rest of the story at their station is short."""
+_SLOW_KINDS = ("over_temperature", "thermometer", "meter", "meter_implausible", "diode", "switch_unreadable")
+"""Those that a station may take its time to find."""
+_SLOW_S = (0.5, 10.0, 30.0, 60.0)
+_QUICK_S = (0.01, 0.1, 0.5, 2.0, 10.0, 30.0)
 _KINDS = tuple(kind for kind in FAULT_KINDS if kind not in _RARE_KINDS)
 
 
@@ -222,8 +227,12 @@ def _is_disturbed(world: _World, at_s: float, station: int) -> list[Event]:
 def _breaks(world: _World, at_s: float, station: int) -> list[Event]:
     kinds = _RARE_KINDS if world.rng.random() < 0.05 else _KINDS
     kind = world.rng.choice([kind for kind in kinds if not (world.rivals and kind == "bus_port")])
-    mended_s = world.later(at_s, 0.01, 0.1, 0.5, 2.0, 10.0, 30.0)
-    return [world.event(at_s, "fault", station, kind=kind), world.event(mended_s, "clear_fault", station, kind=kind)]
+    mended_s = world.later(at_s, *(_SLOW_S if kind in _SLOW_KINDS else _QUICK_S))
+    heat = {"celsius": world.rng.choice([66.0, 69.0, 75.0])} if kind == HEATS else {}
+    return [
+        world.event(at_s, "fault", station, kind=kind, **heat),
+        world.event(mended_s, "clear_fault", station, kind=kind),
+    ]
 
 
 def _is_turned(world: _World, at_s: float, station: int) -> list[Event]:
