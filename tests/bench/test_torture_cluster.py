@@ -68,6 +68,8 @@ class Machine:
 @pytest.fixture
 def machine(tmp_path: Path) -> Iterator[Machine]:
     with ExitStack() as stack:
+        heard = signal.signal(signal.SIGINT, signal.default_int_handler)  # a suite in the background ignores Ctrl-C
+        stack.callback(signal.signal, signal.SIGINT, heard)
         yield Machine(tmp_path, stack)
 
 
@@ -120,6 +122,13 @@ def test_ctrl_c_leaves_nothing_running(machine: Machine, whole_group: bool) -> N
     (os.killpg if whole_group else os.kill)(campaign.pid, signal.SIGINT)
     assert ended(campaign) == (130, "", "")
     wait_for(lambda: not any(map(lives, workers)))
+
+
+def test_ctrl_c_before_anything_has_begun(machine: Machine) -> None:
+    campaign = machine.torture(*MANY)
+    wait_for(lambda: len(children(campaign.pid)) == 2)  # a fork server that starts, and what looks after semaphores
+    os.killpg(campaign.pid, signal.SIGINT)
+    assert ended(campaign) == (130, "", "")
 
 
 def test_workers_end_with_a_campaign_that_is_killed(machine: Machine) -> None:

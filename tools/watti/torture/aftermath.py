@@ -120,8 +120,9 @@ class Aftermath:
             self._say("slow", f"s{slowest + 1} was served only {self.recovered_s:.1f} s after the last fault")
         self._judge_flapping()
         self._judge_codes()
-        if self.simulation.world.now >= self._moved_at + _STILL_S:
-            self._judge_shares()
+        still = self.simulation.world.now >= self._moved_at + _STILL_S
+        if still and all(slot.plant.vehicle is None or slot.plant.vehicle.obeys for slot in self._slots):
+            self._judge_shares()  # what one keeps that does not obey stays counted, used or not
 
     def _judge_flapping(self) -> None:
         """Once all are served, no station interrupts a vehicle again and again."""
