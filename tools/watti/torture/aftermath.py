@@ -164,9 +164,8 @@ class Aftermath:
         shares = self._shares
         hungry = [i for i, slot in enumerate(self._slots) if self._hungry(i, slot)]
         for i in hungry:
-            for j, slot in enumerate(self._slots):
-                spec = slot.plant.vehicle
-                if shares[j] > shares[i] + _EVEN_A and spec is not None and spec.obeys:
+            for j in range(len(shares)):
+                if shares[j] > shares[i] + _EVEN_A:
                     self._say(
                         "unfair", f"s{i + 1} has {shares[i]:.1f} A and takes them all, s{j + 1} has {shares[j]:.1f} A"
                     )
@@ -177,9 +176,9 @@ class Aftermath:
             self._say("unused", f"{unused:.1f} A are nobody's, and s{hungry[0] + 1} would take more")
 
     def _hungry(self, index: int, slot: Slot) -> bool:
-        """It obeys, takes all it is offered, and could take more."""
+        """It takes all it is offered, and could take more."""
         plant, spec, rating = slot.plant, slot.plant.vehicle, MODELS[self.scenario.stations[index].model]
-        if spec is None or not (spec.obeys and plant.contactor_closed):
+        if spec is None or not plant.contactor_closed:
             return False
         return plant.current_a >= plant.offered_a - 0.5 and plant.offered_a < min(rating, spec.max_a) - _EVEN_A
 
@@ -214,6 +213,8 @@ class Aftermath:
         if "group_full" in codes and len(self._slots) > 5:
             found.add("group_full")
         primaries = [slot.node for slot in self._slots if slot.plant.switch != _SECONDARY]
+        if not primaries:
+            found.add("no_primary")
         stuck = [primary for primary in primaries if self._yields_for_good(primary, len(primaries) > 1)]
         if node in stuck or (stuck and len(stuck) == len(primaries)):
             found.add("more_than_one_primary")
