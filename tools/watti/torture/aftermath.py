@@ -149,7 +149,7 @@ class Aftermath:
                 return set_to_amps != 1 or bool({"more_than_one_primary", "switch_unsupported"} & self._codes())
             case "group_full":
                 return len(self._slots) > MAX_SECONDARIES + 1
-            case "duplicate_serial":
+            case "duplicate_serial" | "unheard":  # twins talk over each other
                 return self.simulation.serials.count(self.simulation.serials[index]) > 1
             case "switch_unsupported":
                 return True
