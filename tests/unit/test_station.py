@@ -307,6 +307,23 @@ def test_a_waiting_car_charges_later_without_a_replug() -> None:
     assert evse.until(lambda: evse.plant.current_a == 12.0) < 12
 
 
+def test_a_lease_that_comes_while_a_waiting_car_is_slow_to_leave_c_begins_after_it_has_left() -> None:
+    """PWM in between would make its leaving look like its own wish, and its turn be lost."""
+    evse = Evse(0.0)
+    evse.show("B")
+    assert evse.until(lambda: evse.offered_a > 0) < 15
+    evse.show("C")
+    assert evse.until(lambda: evse.station.state == "C1") < 5
+    evse.run(0.5)
+    evse.amps = 16.0
+    evse.run(4.5)
+    assert evse.offered_a == 0
+    evse.show("B")
+    evse.run(1.0)
+    assert evse.station.wants
+    assert evse.until(lambda: evse.offered_a == 16.0) < 10
+
+
 def test_a_lease_that_comes_within_the_grace_is_the_first_pilot() -> None:
     evse = Evse(amps=0)
     evse.plug()
