@@ -68,6 +68,7 @@ class Aftermath:
         self._missed_since = [inf] * len(self._slots)
         self._unserved: dict[int, str] = {}
         self._shares = [0.0] * len(self._slots)
+        self._taken = [0.0] * len(self._slots)
         self._moved_at = 0.0
         """When the shares last changed."""
         self._opened_at: list[list[float]] = [[] for _ in self._slots]
@@ -104,10 +105,11 @@ class Aftermath:
     def _watch_shares(self, now: float) -> None:
         before, self._shares = self._shares, [_share_a(slot) for slot in self._slots]
         for index, (old, new) in enumerate(zip(before, self._shares, strict=True)):
-            if abs(new - old) > _ROUNDING_A:
-                self._moved_at = now
             if old and not new and self._slots[index].plant.letter in "CD":
                 self._opened_at[index].append(now)
+        held, self._taken = self._taken, [_taken_a(slot) for slot in self._slots]
+        if any(abs(new - old) > _ROUNDING_A for old, new in zip(held, self._taken, strict=True)):
+            self._moved_at = now
 
     def _judge(self) -> None:
         if self._unserved:
@@ -170,8 +172,7 @@ class Aftermath:
                         "unfair", f"s{i + 1} has {shares[i]:.1f} A and takes them all, s{j + 1} has {shares[j]:.1f} A"
                     )
         known_a = [node.view().limit_da / 10 for i in hungry if isinstance(node := self._slots[i].node, App)]
-        taken = sum(_taken_a(slot) for slot in self._slots)
-        unused = min(known_a, default=0.0) - taken
+        unused = min(known_a, default=0.0) - sum(self._taken)
         if hungry and unused > _EVEN_A:
             self._say("unused", f"{unused:.1f} A are nobody's, and s{hungry[0] + 1} would take more")
 

@@ -20,6 +20,8 @@ FIRST_S, LAST_S = 20.0, 140.0
 HEALS_S = 300.0
 """How long a world goes on at most after the last of it."""
 _ARRIVES_S = 60.0
+_CARRIED_S = 0.1
+"""No unit takes another's place before that one's contactor has fallen."""
 _MOST_EVENTS = 32
 
 WORST = VehicleSpec("worst", start_delay_s=0.0, ramp_a_per_s=0.0, reaction_s=6.49)
@@ -129,6 +131,7 @@ class _World:
         """In order of time, as a later exchange finds what the one before has left."""
         events, serials = [], list(self.serials)
         for at_s, back_s, one, other in sorted(self.swaps):
+            back_s = max(back_s, round(at_s + _CARRIED_S, 3))
             if one == other:
                 serials[one - 1] = self.rng.getrandbits(47) + 1
             serials[one - 1], serials[other - 1] = serials[other - 1], serials[one - 1]
