@@ -7,6 +7,9 @@ from math import inf
 from firmware.bus import messages as msg
 from hal.simulated.world import World
 
+_ROUNDING_S = 0.001
+"""At the very instant at which a lease ends the station has yet to be told the time."""
+
 
 class Wire:
     """Overhears all that the stations of a world send."""
@@ -53,5 +56,5 @@ class Wire:
             return
         asked_at = self._asked.get((poll.session, poll.grant.question))
         if asked_at is not None:
-            until = asked_at + poll.grant.lease_ds / 10 / self._world.slots[station].rate
+            until = asked_at + poll.grant.lease_ds / 10 / self._world.slots[station].rate + _ROUNDING_S
             self._grants[station].append((until, poll.grant.amps_da))
