@@ -55,7 +55,7 @@ class PilotFilter:
         """Take a new reading."""
         self._judge(reading, pwm_on, now)
         if self._candidate != self.seen:
-            self.deadline = min(self.deadline, now + _SLOW_S)
+            self.deadline = min(self.deadline, now + self._delay(self._candidate))
 
     def on_pwm(self, pwm_on: bool, now: float) -> None:
         """The generator changed: the same voltages may mean something else. A diode is not judged by what was read

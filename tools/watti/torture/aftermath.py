@@ -155,7 +155,8 @@ class Aftermath:
                 return self.simulation.serials.count(self.simulation.serials[index]) > 1
             case "switch_unsupported":
                 return True
-        return code in _DRIVEN_OUT and (self._injected(index, _DRIVEN_OUT[code]) or self._refuses(index))
+        refused = code == "overdraw" and self._refuses(index)
+        return code in _DRIVEN_OUT and (self._injected(index, _DRIVEN_OUT[code]) or refused)
 
     def _codes(self) -> set[str]:
         nodes = [slot.node for slot in self._slots]
@@ -167,7 +168,7 @@ class Aftermath:
         hungry = [i for i, slot in enumerate(self._slots) if self._hungry(i, slot)]
         for i in hungry:
             for j in range(len(shares)):
-                if shares[j] > shares[i] + _EVEN_A:
+                if shares[j] > max(shares[i], self._floor_a(j)) + _EVEN_A:
                     self._say(
                         "unfair", f"s{i + 1} has {shares[i]:.1f} A and takes them all, s{j + 1} has {shares[j]:.1f} A"
                     )
@@ -175,6 +176,17 @@ class Aftermath:
         unused = min(known_a, default=0.0) - sum(self._taken)
         if hungry and unused > _EVEN_A:
             self._say("unused", f"{unused:.1f} A are nobody's, and s{hungry[0] + 1} would take more")
+
+    def _floor_a(self, index: int) -> float:
+        """What its vehicle has shown to need, as its primary has learnt: with less it does not start."""
+        floors = [
+            member.demand.floor_da
+            for slot in self._slots
+            if isinstance(slot.node, App) and isinstance(slot.node.role, Primary)
+            for member in slot.node.role.group.everyone
+            if member.identity.serial == self.simulation.serials[index]
+        ]
+        return max(floors, default=0) / 10
 
     def _hungry(self, index: int, slot: Slot) -> bool:
         """It takes all it is offered, and could take more."""
@@ -211,7 +223,7 @@ class Aftermath:
         found = set()
         if self.simulation.serials.count(self.simulation.serials[index]) > 1:
             found.add("duplicate_serial")
-        if "group_full" in codes and len(self._slots) > 5:
+        if "group_full" in codes and len(self._slots) > MAX_SECONDARIES + 1:
             found.add("group_full")
         primaries = [slot.node for slot in self._slots if slot.plant.switch != _SECONDARY]
         if not primaries:

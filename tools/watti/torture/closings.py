@@ -34,11 +34,14 @@ class Closings:
         self._offered_at = [-inf] * len(slots)
         self._asked_at = [-inf] * len(slots)
         self._opened_at = [-inf] * len(slots)
+        self._fell = [False] * len(slots)
+        """Whether it opened for want of its coil's supply: with that it closes again, whoever is asleep."""
         self._tripped = [False] * len(slots)
         """Whether the ground-fault sensor has tripped since the contactor moved, as its test makes it."""
         self._failed_since = [inf] * len(slots)
         """Since when the sensor can't trip."""
-        self._lives: list[tuple[object, float]] = [(_role(slot), -inf) for slot in slots]
+        began = -inf if self._world.now > 0.0 else 0.0
+        self._lives: list[tuple[object, float]] = [(_role(slot), began) for slot in slots]
         """Each station's role, and since when it is that."""
 
     def look(self, index: int, slot: Slot) -> None:
@@ -55,7 +58,7 @@ class Closings:
         if plant.contactor_closed != self._closed[index]:
             self._closed[index] = plant.contactor_closed
             if not plant.contactor_closed:
-                self._opened_at[index] = now
+                self._opened_at[index], self._fell[index] = now, "contactor_fell" in plant.faults
             elif "contactor_stuck" not in plant.faults:
                 self._look_at_closing(index, slot, now)
             self._tripped[index] = False
@@ -69,6 +72,8 @@ class Closings:
             self._say("pilot", f"s{index + 1} raised {before:.1f} A to {offered:.1f} A after {after_s:.2f} s")
 
     def _look_at_closing(self, index: int, slot: Slot, now: float) -> None:
+        if self._fell[index] and now < self._opened_at[index] + _MOVES_S:
+            return
         wrong = []
         if now > self._asked_at[index] + _MOVES_S:
             wrong.append(f"in {slot.plant.letter}")

@@ -149,8 +149,13 @@ class Inspector:
             believed[serial] = believed.get(serial, 0) + _exposure_da(member.row, now)
         for index, possible in enumerate(self._possible):
             amps = believed.get(self.simulation.serials[index], 0) / 10
-            if possible > amps + _ROUNDING_A and not _breaks_its_side(self._slots[index].plant):
+            if possible > amps + _ROUNDING_A and not self._may_surprise(index):
                 self.say("ledger", f"s{index + 1} may draw {possible:.2f} A, its primary believes {amps:.1f} A")
+
+    def _may_surprise(self, index: int) -> bool:
+        """Its vehicle may keep what it was told to leave, and its meter has yet to say so."""
+        plant = self._slots[index].plant
+        return _breaks_its_side(plant) or (plant.vehicle is not None and not plant.vehicle.obeys)
 
     # Closed contactors
 

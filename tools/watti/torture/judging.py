@@ -79,7 +79,6 @@ def _injected(scenario: Scenario, simulation: Simulation) -> Counter[str]:
         faults["unit_swap"] += "serial" in event.args
     for kind, frames in simulation.world.line.counts.disturbed.items():
         faults[f"frame {kind}"] += frames
-    faults["frame collision"] += simulation.world.line.counts.collisions
     return +faults
 
 

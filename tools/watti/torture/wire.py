@@ -24,7 +24,8 @@ class Wire:
         """When a question left, by session and number."""
         self._grants: list[list[tuple[float, int]]] = [[] for _ in world.slots]
         """(until when, deciamps) by station."""
-        self._unheard = {station for station, slot in enumerate(world.slots) if slot.node is not None}
+        lived = world.now > 0.0
+        self._unheard = {station for station, slot in enumerate(world.slots) if lived and slot.node is not None}
         """Stations that lived before this began: nothing is known of them until they enrol."""
         world.overhear = self._overhear
 

@@ -1,7 +1,7 @@
 """One seed, one world: a random group, and what happens to it. All of it ends, so that the group can heal.
 
 Not drawn is what the promise does not cover: two primaries that can't hear each other (firmware/DESIGN.md, "The
-promise"); where two are set to amps the line stays whole.
+promise"); where two are set to amps the line stays whole, but for some noise.
 """
 
 import random
