@@ -32,7 +32,7 @@ _STARTS_S = (0.7, 3.0, 21.0, 40.0)
 """When the stranger begins: not yet enrolled, enrolled in the quiet start, the first amps, both charging."""
 NOISE_PAST_S = 60.0
 FORGED_PAST_S = 200.0
-"""Both charge again this long after the stranger's last word; a refusal that was forged holds for 60 s."""
+"""Both charge again this long after the stranger's last word; a refusal that was forged holds for 30 s."""
 _MOST_AT_ONCE = 2000
 _LAYOUTS = 7
 

@@ -17,7 +17,7 @@ KEPT = sorted((Path(__file__).parent / "kept").glob("*.toml"))
 
 
 @given(seed=st.integers(0, 2**32))
-@settings(max_examples=settings.default.max_examples * 3 // 4)  # type: ignore[union-attr]
+@settings(max_examples=settings().max_examples * 3 // 4)
 def test_any_group_keeps_its_promises_and_heals(seed: int) -> None:
     assert judge_seed(seed).verdicts == []
 

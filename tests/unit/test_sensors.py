@@ -3,6 +3,7 @@ within its limit."""
 
 import random
 from collections.abc import Callable
+from functools import partial
 from math import inf, nan
 
 import pytest
@@ -143,12 +144,15 @@ def test_a_meter_that_misses_every_second_reading_is_put_up_with() -> None:
         assert (bench.codes, bench.drawn()) == (set(), [16.0, 16.0, 16.0])
 
 
+def _once(shown: list[float], true: float) -> float:
+    return shown.pop() if shown else true
+
+
 def test_one_absurd_reading_takes_nothing_from_anybody() -> None:
     bench = Liar()
     with judged(bench):
         for amps in (nan, inf, -50.0, 5000.0):
-            shown = [amps]
-            bench.meter.amps = lambda true, shown=shown: shown.pop() if shown else true  # type: ignore[misc]
+            bench.meter.amps = partial(_once, [amps])
             for _ in range(20):
                 bench.run(bench.now + 0.1)
                 assert bench.offered() == [16.0, 16.0, 16.0]

@@ -2,6 +2,7 @@
 
 import random
 from collections.abc import Callable
+from functools import partial
 from math import inf
 
 import pytest
@@ -129,7 +130,7 @@ def test_time_never_goes_back_when_a_babble_begins_on_a_line_that_was_silent() -
 def test_events_come_in_order_of_time_and_then_of_the_calls() -> None:
     desk, seen = Desk(), list[tuple[str, float]]()
     for when, name in ((5.0, "late"), (3.0, "first"), (3.0, "second"), (9.0, "never")):
-        desk.world.at(when, lambda name=name: seen.append((name, desk.world.now)))  # type: ignore[misc]
+        desk.world.at(when, partial(lambda name: seen.append((name, desk.world.now)), name))
     desk.world.run(8.0)
     assert seen == [("first", 3.0), ("second", 3.0), ("late", 5.0)]
 

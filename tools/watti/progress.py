@@ -6,7 +6,8 @@ from typing import TextIO
 
 _LOOK_S = 0.2  # between two looks at how far it is
 _QUIET_S = 1.0  # nothing is shown of what takes no longer
-_WIPE = "\r\x1b[K"
+WIPE = "\r\x1b[K"
+"""Takes a line off a terminal, for the next one to be written over it."""
 
 Advance = Callable[[float], None]
 """Lets simulated time pass up to a moment (s)."""
@@ -24,10 +25,10 @@ def watched(advance: Advance, until_s: float, terminal: TextIO) -> None:
             step_s *= min(max(_LOOK_S / max(spent_s, 1e-3), 0.2), 5.0)
             if looked - begun > _QUIET_S:
                 shown = True
-                print(_WIPE + line(now_s, until_s, looked - begun), end="", file=terminal, flush=True)
+                print(WIPE + line(now_s, until_s, looked - begun), end="", file=terminal, flush=True)
     finally:
         if shown:
-            print(end=_WIPE, file=terminal, flush=True)
+            print(end=WIPE, file=terminal, flush=True)
 
 
 def line(now_s: float, until_s: float, spent_s: float) -> str:

@@ -4,7 +4,6 @@ A vehicle is left out only for a reason that the world itself has given: a fault
 quarter of an hour, injected here; a vehicle that can't charge; a turn that has yet to come where amps are short.
 """
 
-from collections.abc import Iterable
 from math import inf
 
 from firmware.app import App
@@ -20,11 +19,11 @@ from watti.scenario import Scenario
 from watti.simulation import Simulation
 from watti.torture.inspector import Inspector
 
-LOOK_S = 0.5
+_LOOK_S = 0.5
 """Between two looks."""
-RECOVERS_S = 60.0
+_RECOVERS_S = 60.0
 """After the last fault every willing vehicle is served by then."""
-CALM_S = 60.0
+_CALM_S = 60.0
 """How long a group is watched once it has recovered."""
 _SECONDARY = 15
 _EVEN_A = 1.5
@@ -75,13 +74,13 @@ class Aftermath:
         """When each station stopped a vehicle that would have gone on."""
 
     def run(self) -> None:
-        """To the end: until all have been served for `CALM_S`, or for long enough to know that somebody never is."""
+        """To the end: until all have been served for `_CALM_S`, or for long enough to know that somebody never is."""
         world = self.simulation.world
-        end = min(self.scenario.duration_s, self._begin + 2 * RECOVERS_S + CALM_S)
+        end = min(self.scenario.duration_s, self._begin + 2 * _RECOVERS_S + _CALM_S)
         while world.now < end:
-            world.run(min(end, world.now + LOOK_S))
+            world.run(min(end, world.now + _LOOK_S))
             self._look(world.now)
-            if not self._unserved and world.now >= max(self._served_since_all(), self._begin) + CALM_S:
+            if not self._unserved and world.now >= max(self._served_since_all(), self._begin) + _CALM_S:
                 break
         self._judge()
 
@@ -117,7 +116,7 @@ class Aftermath:
                 self._say("left out", f"s{index + 1} is not served: {why}")
             return
         self.recovered_s = max(0.0, round(self._served_since_all() - self._begin, 3))
-        if self.recovered_s > RECOVERS_S:
+        if self.recovered_s > _RECOVERS_S:
             slowest = max(range(len(self._slots)), key=lambda i: self._served_since[i])
             self._say("slow", f"s{slowest + 1} was served only {self.recovered_s:.1f} s after the last fault")
         self._judge_flapping()
@@ -132,7 +131,7 @@ class Aftermath:
         for index, opened in enumerate(self._opened_at):
             times = [at for at in opened if at > calm_s]
             if len(times) > 1:
-                self._say("flaps", f"s{index + 1} has opened its contactor {len(times)} times in {CALM_S:g} s of calm")
+                self._say("flaps", f"s{index + 1} has opened its contactor {len(times)} times in {_CALM_S:g} s of calm")
 
     def _judge_codes(self) -> None:
         """No fault is shown any more that the world gives no cause for."""
@@ -152,11 +151,10 @@ class Aftermath:
             case "group_full":
                 return len(self._slots) > MAX_SECONDARIES + 1
             case "duplicate_serial" | "unheard":  # twins talk over each other
-                return self.simulation.serials.count(self.simulation.serials[index]) > 1
+                return self._has_twin(index)
             case "switch_unsupported":
                 return True
-        refused = code == "overdraw" and self._refuses(index)
-        return code in _DRIVEN_OUT and (self._injected(index, _DRIVEN_OUT[code]) or refused)
+        return self._driven_out(index, code)
 
     def _codes(self) -> set[str]:
         nodes = [slot.node for slot in self._slots]
@@ -209,10 +207,7 @@ class Aftermath:
         plant, node = slot.plant, slot.node
         if not plant.connected or not isinstance(node, App) or plant.full(now):
             return False
-        codes = {*node.station.faults.codes} & {*_DRIVEN_OUT}
-        genuine = {code for code in codes if self._injected(index, _DRIVEN_OUT[code])}
-        if self._refuses(index):
-            genuine |= codes & {"overdraw"}
+        genuine = {code for code in node.station.faults.codes if self._driven_out(index, code)}
         genuine |= self._of_the_group(index, node)
         self.excused |= genuine
         return not genuine
@@ -221,7 +216,7 @@ class Aftermath:
         """Why its group may leave a station without current for ever."""
         codes = set(node.station.faults.codes)
         found = set()
-        if self.simulation.serials.count(self.simulation.serials[index]) > 1:
+        if self._has_twin(index):
             found.add("duplicate_serial")
         if "group_full" in codes and len(self._slots) > MAX_SECONDARIES + 1:
             found.add("group_full")
@@ -241,12 +236,17 @@ class Aftermath:
             return False
         return several or self.simulation.serials.count(role.rivals.serial or 0) != 1
 
-    def _injected(self, index: int, kinds: Iterable[str]) -> bool:
-        name = self.scenario.stations[index].name
-        return any(
+    def _has_twin(self, index: int) -> bool:
+        return self.simulation.serials.count(self.simulation.serials[index]) > 1
+
+    def _driven_out(self, index: int, code: str) -> bool:
+        """A fault that a person ends, or a quarter of an hour, and that the world gave cause for."""
+        name, kinds = self.scenario.stations[index].name, _DRIVEN_OUT.get(code, ())
+        injected = any(
             event.do == "fault" and event.station == name and event.args["kind"] in kinds
             for event in self.scenario.events
         )
+        return injected or (code == "overdraw" and self._refuses(index))
 
     def _refuses(self, index: int) -> bool:
         """Whether a vehicle that obeys no pilot was ever there: another may have come faster than a pilot can tell."""

@@ -6,14 +6,12 @@ from math import inf
 from firmware.app import App
 from firmware.sharing.group import MAX_SECONDARIES
 from firmware.sharing.primary import Primary
-from firmware.timing import PILOT_HOLD_S, RESTART_PAUSE_S
+from firmware.timing import CONTACTOR_S, PILOT_HOLD_S, RESTART_PAUSE_S
 from hal.simulated.world import Slot
 from watti.simulation import Simulation
 
 Say = Callable[[str, str], None]
 """Notes a broken promise: which, and a sentence."""
-_MOVES_S = 0.1
-"""The slowest contactor, debounce included."""
 _TEST_S = 0.6
 """A sensor that has failed for longer can't have passed the test before a closing."""
 _ROUNDING_S = 0.001
@@ -72,10 +70,10 @@ class Closings:
             self._say("pilot", f"s{index + 1} raised {before:.1f} A to {offered:.1f} A after {after_s:.2f} s")
 
     def _look_at_closing(self, index: int, slot: Slot, now: float) -> None:
-        if self._fell[index] and now < self._opened_at[index] + _MOVES_S:
+        if self._fell[index] and now < self._opened_at[index] + CONTACTOR_S:
             return
         wrong = []
-        if now > self._asked_at[index] + _MOVES_S:
+        if now > self._asked_at[index] + CONTACTOR_S:
             wrong.append(f"in {slot.plant.letter}")
         if now > self._failed_since[index] + _TEST_S:
             wrong.append("onto a self-test that failed")
@@ -88,7 +86,9 @@ class Closings:
             wrong.append(f"{now - self._opened_at[index]:.2f} s after it opened")
         role, began = self._lives[index]
         quiet_s = self._simulation.timing.release_s / _FAST - _ROUNDING_S
-        if isinstance(role, Primary) and _MOVES_S < now - began < quiet_s:  # before, its last life had told it to close
+        if (
+            isinstance(role, Primary) and CONTACTOR_S < now - began < quiet_s
+        ):  # before, its last life had told it to close
             wrong.append(f"{now - began:.2f} s after it began as a primary")
         if sum(self._closed) > MAX_SECONDARIES + 1:
             wrong.append(f"as one of {sum(self._closed)}")

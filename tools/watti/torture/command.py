@@ -12,7 +12,7 @@ from typing import Any, TextIO
 
 from firmware.config import ConfigError
 from watti.outputs import whole_file
-from watti.progress import clock
+from watti.progress import WIPE, clock
 from watti.scenario import Scenario, load_scenario
 from watti.torture import campaign, crews
 from watti.torture.campaign import Failure, Tally
@@ -23,7 +23,6 @@ from watti.torture.worlds import draw
 _SHRUNK = 3
 """So many failures are made small; the others are as likely the same."""
 _LOOK_S = 0.2
-_WIPE = "\r\x1b[K"
 
 
 def run(args: Namespace) -> int:
@@ -136,11 +135,11 @@ class _Progress:
         now = time.monotonic()
         if self._terminal is not None and now >= self._shown_at + _LOOK_S:
             self._shown_at = now
-            print(_WIPE + line, end="", file=self._terminal, flush=True)
+            print(WIPE + line, end="", file=self._terminal, flush=True)
 
     def wipe(self) -> None:
         if self._terminal is not None:
-            print(end=_WIPE, file=self._terminal, flush=True)
+            print(end=WIPE, file=self._terminal, flush=True)
 
 
 def _text(result: dict[str, Any]) -> str:

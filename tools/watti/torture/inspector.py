@@ -14,7 +14,7 @@ from firmware.sharing.ledger import Row
 from firmware.sharing.primary import Primary
 from firmware.sharing.rivals import Phase
 from firmware.sharing.secondary import Secondary
-from firmware.timing import MIN_OFFER_DA
+from firmware.timing import CONTACTOR_S, MIN_OFFER_DA
 from hal.simulated.plant import Plant
 from hal.simulated.world import Slot
 from watti.simulation import Simulation
@@ -27,11 +27,9 @@ _DUTY_A = 0.35
 _MOST_AT_ONCE = 1000
 """Looks at one instant: more is a node that wakes up for ever without time passing."""
 _KEPT = 20
-_MOVES_S = 0.1
-"""The slowest contactor, debounce included."""
 _TOO_HOT_C = 71.0
 _OPENS_S = {
-    "pilot_short": _MOVES_S,
+    "pilot_short": CONTACTOR_S,
     "pilot_range": 0.2,
     "diode": 8.0,
     "no_ground": 2.5,
@@ -107,13 +105,11 @@ class Inspector:
             self._look_at_ledgers()
         if self._total_a > self.simulation.limit_a() + _ROUNDING_A:
             self._say_total()
-        node = slot.node
-        if isinstance(node, App) and isinstance(node.role, Primary) and node.role.phase is Phase.SITTING:
-            self._look_at_ledger(node.role, slot)
+        self._look_at_ledger(slot)
         if plant.contactor_closed:
             self._look_at_contactor(index, slot)
         elif self._since:
-            self._since = {key: at for key, at in self._since.items() if key[0] != index}
+            self._forget(index)
 
     # What the vehicles may draw
 
@@ -136,12 +132,14 @@ class Inspector:
 
     def _look_at_ledgers(self) -> None:
         for slot in self._slots:
-            node = slot.node
-            if isinstance(node, App) and isinstance(node.role, Primary) and node.role.phase is Phase.SITTING:
-                self._look_at_ledger(node.role, slot)
+            self._look_at_ledger(slot)
 
-    def _look_at_ledger(self, primary: Primary, slot: Slot) -> None:
-        """A station's exposure, over all its lives, is at least what its vehicle may draw."""
+    def _look_at_ledger(self, slot: Slot) -> None:
+        """In the books of a primary that sits: a station's exposure, over all its lives, is at least what its vehicle
+        may draw."""
+        primary = slot.node.role if isinstance(slot.node, App) else None
+        if not isinstance(primary, Primary) or primary.phase is not Phase.SITTING:
+            return
         now = slot.local(self._world.now)
         believed: dict[int, int] = {}
         for member in primary.group.everyone:
@@ -155,31 +153,36 @@ class Inspector:
     def _may_surprise(self, index: int) -> bool:
         """Its vehicle may keep what it was told to leave, and its meter has yet to say so."""
         plant = self._slots[index].plant
-        return _breaks_its_side(plant) or (plant.vehicle is not None and not plant.vehicle.obeys)
+        return "overdraw" in plant.faults or (plant.vehicle is not None and not plant.vehicle.obeys)
 
     # Closed contactors
 
     def _look_at_contactor(self, index: int, slot: Slot) -> None:
         plant, node = slot.plant, slot.node
         if "contactor_stuck" in plant.faults:
-            self._since = {key: at for key, at in self._since.items() if key[0] != index}
+            self._forget(index)
             return
         runs = isinstance(node, App) and not slot.stalled
         asks, faults = plant.letter in "CD", plant.faults
-        self._stands(index, "a vehicle that asks", not asks and runs, _MOVES_S)
-        self._stands(index, "a vehicle that asks or a process", not asks and not runs, plant.dead_man_s + 2 * _MOVES_S)
-        self._stands(index, "a process", not runs, plant.dead_man_s + 2 * _MOVES_S)
-        self._stands(index, "a sound ground", plant.inputs.ground_fault and runs, _MOVES_S)
+        self._stands(index, "a vehicle that asks", not asks and runs, CONTACTOR_S)
+        self._stands(
+            index, "a vehicle that asks or a process", not asks and not runs, plant.dead_man_s + 2 * CONTACTOR_S
+        )
+        self._stands(index, "a process", not runs, plant.dead_man_s + 2 * CONTACTOR_S)
+        self._stands(index, "a sound ground", plant.inputs.ground_fault and runs, CONTACTOR_S)
         lease = runs and isinstance(node, App) and node.station.holder.amps_da > 0
         self._stands(index, "lease", not lease, 7.4)  # 6 s under load, after up to W in which it may stand still
         if runs and isinstance(node, App) and isinstance(node.role, Secondary):
             self._look_at_permission(index, plant)
         urgent = runs and isinstance(node, App) and node.station.faults.urgent
-        self._stands(index, "being free of faults", urgent, _MOVES_S)
+        self._stands(index, "being free of faults", urgent, CONTACTOR_S)
         if faults or self._since:
             for kind, allowed_s in _OPENS_S.items():
                 present = plant.celsius > _TOO_HOT_C if kind == "over_temperature" else kind in faults
                 self._stands(index, kind + " mended", present and runs, allowed_s)
+
+    def _forget(self, index: int) -> None:
+        self._since = {key: at for key, at in self._since.items() if key[0] != index}
 
     def _look_at_permission(self, index: int, plant: Plant) -> None:
         permitted = self._wire.permitted_a(index, self._world.now) if plant.offered_a else inf

@@ -6,6 +6,7 @@ differ, so each candidate is judged anew; what is found is one small world, not 
 
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import replace
+from functools import partial
 
 from firmware.timing import Timing
 from watti.scenario import Event, Scenario
@@ -119,11 +120,15 @@ def _ended(world: Scenario) -> Scenario:
 
 def _without_stations(world: Scenario) -> Iterator[Callable[[Scenario], Scenario]]:
     for spec in reversed(world.stations):
-        yield lambda w, name=spec.name: replace(  # type: ignore[misc]  # mypy knows no defaults of lambdas
-            w,
-            stations=tuple(s for s in w.stations if s.name != name),
-            events=tuple(event for event in w.events if event.station != name),
-        )
+        yield partial(_without_station, spec.name)
+
+
+def _without_station(name: str, world: Scenario) -> Scenario:
+    return replace(
+        world,
+        stations=tuple(s for s in world.stations if s.name != name),
+        events=tuple(event for event in world.events if event.station != name),
+    )
 
 
 def _plainer(world: Scenario) -> Sequence[Callable[[Scenario], Scenario]]:
