@@ -26,7 +26,7 @@ class RotarySpec:
 
 @dataclass(frozen=True, slots=True)
 class PilotSpec:
-    """The control pilot's generator (kernel PWM: high = +12 V, low = -12 V behind 1 kohm) and its way back to the ADC."""
+    """The generator (kernel PWM: high = +12 V, low = -12 V behind 1 kohm) and its way back to the ADC."""
 
     pin: int
     """That the PWM comes out of; it belongs to the kernel."""
