@@ -16,6 +16,8 @@ from pathlib import Path
 
 import serial
 
+from hal.serial.direction import AUTOMATIC, Direction, drained
+
 RETRY_S = 1.0
 _CHARACTER_BITS = 11  # 8E1 with start bit
 READ_BYTES = 4096  # all that a tty buffers
@@ -36,15 +38,20 @@ _PROBLEMS = {
 class SerialPort:
     """A `LiveBus` on one serial device, 8E1 (8N1 on a pty, which has no parity bit), held exclusively.
 
-    `clock` gives monotonic seconds: it paces the attempts to open and the silence before a frame.
+    `clock` gives monotonic seconds: it paces the attempts to open, the silence before a frame and, where RTS turns
+    the transceiver round, when that is due: as soon as the last bit has left, which nobody waits for.
     """
 
-    def __init__(self, path: Path, baud: int, clock: Callable[[], float]) -> None:
+    def __init__(self, path: Path, baud: int, clock: Callable[[], float], direction: Direction = AUTOMATIC) -> None:
         self.dropped_frames = 0
-        self._silence_s = 3.5 * _CHARACTER_BITS / baud if baud <= 19200 else 0.00175
+        self._character_s = _CHARACTER_BITS / baud
+        self._silence_s = 3.5 * self._character_s if baud <= 19200 else 0.00175
         self._clear_at = -inf
         """When the line has been silent for t3.5."""
         self._held = b""
+        self._turn_at = inf
+        """When RTS may let the transceiver listen again; inf while it does."""
+        self._direction = direction
         self._path = path
         self._baud = baud
         self._clock = clock
@@ -74,9 +81,11 @@ class SerialPort:
         self.flush()
 
     def next_send(self) -> float:
-        return self._clear_at if self._held else inf
+        return min(self._turn_at, self._clear_at if self._held else inf)
 
     def flush(self) -> None:
+        if self._clock() >= self._turn_at:
+            self._turn_round()
         if self._held and self._clock() >= self._clear_at:
             held, self._held = self._held, b""
             self._write(held)
@@ -87,16 +96,40 @@ class SerialPort:
 
     def _write(self, data: bytes) -> None:
         """What the kernel does not take at once is dropped and counted."""
-        self._clear_at = self._clock() + len(data) * _CHARACTER_BITS / self._baud + self._silence_s
         written = 0
         if self._serial is not None:
             try:
-                written = os.write(self._serial.fileno(), data)
+                written = self._sent(self._serial, data)
             except BlockingIOError:
                 pass
             except OSError:
                 self._vanish()
         self.dropped_frames += written < len(data)
+        self._clear_at = self._clock() + len(data) * self._character_s + self._silence_s
+
+    def _sent(self, port: serial.Serial, data: bytes) -> int:
+        """Bytes written. The transceiver is turned round before the first."""
+        if self._direction.mode != "rts":
+            return os.write(port.fileno(), data)
+        self._direction.point(port, sending=True)
+        try:
+            return os.write(port.fileno(), data)
+        finally:
+            self._turn_at = self._clock() + len(data) * self._character_s
+
+    def _turn_round(self) -> None:
+        """Listen, unless bits are still leaving. After the silence they are not waited for: others may speak then."""
+        if self._serial is None:
+            return
+        now = self._clock()
+        try:
+            if now < self._clear_at and not drained(self._serial):
+                self._turn_at = now + self._character_s
+            else:
+                self._direction.point(self._serial, sending=False)
+                self._turn_at = inf
+        except OSError:
+            self._vanish()
 
     def receive(self) -> bytes:
         """What has arrived, never blocking; opens the port if it is gone, at most once in `RETRY_S`."""
@@ -106,15 +139,21 @@ class SerialPort:
             self._open()
         data = self._read()
         if data:
-            self._clear_at = self._clock() + self._silence_s
+            clear_at = self._clock() + self._silence_s
+            self._clear_at = max(self._clear_at, clear_at)  # an echo begins before its own frame has ended
             self._drop_held()
         return data
 
     def close(self) -> None:
-        """Release the device."""
-        if self._serial is not None:
-            self._serial.close()
-            self._serial = None
+        """Release the device, its transceiver listening."""
+        if self._serial is None:
+            return
+        if self._turn_at < inf:
+            with suppress(OSError):
+                self._direction.point(self._serial, sending=False)
+        self._turn_at = inf
+        self._serial.close()
+        self._serial = None
 
     def _read(self) -> bytes:
         if self._serial is None:
@@ -135,9 +174,7 @@ class SerialPort:
         """Try once. pyserial throws away what had arrived before."""
         self._retry_at = self._clock() + RETRY_S
         try:
-            self._serial = serial.Serial(
-                str(self._path), self._baud, parity=self._parity(), timeout=0, write_timeout=0, exclusive=True
-            )
+            self._serial = self._opened()
         except (OSError, ValueError, termios.error) as error:
             self._problem = self._sentence(error)
         else:
@@ -145,6 +182,19 @@ class SerialPort:
             self._vanished = False
             with suppress(ValueError, NotImplementedError):  # a pty, or a driver that knows no such thing
                 self._serial.set_low_latency_mode(True)  # else FTDI adapters hold what they hear for 16 ms (S)
+
+    def _opened(self) -> serial.Serial:
+        port = serial.Serial(None, self._baud, parity=self._parity(), timeout=0, write_timeout=0, exclusive=True)
+        port.port = str(self._path)
+        if self._direction.mode == "rts":
+            port.rts = self._direction.rts(sending=False)  # as it is opened
+        port.open()
+        try:
+            self._direction.set_up(port)
+        except BaseException:
+            port.close()
+            raise
+        return port
 
     def _parity(self) -> str:
         """Even, but for a pty: that accepts parity once at most and then fails with EINVAL."""

@@ -17,10 +17,12 @@ import pytest
 
 from firmware.bus.rtu import air_s, silence_s
 from hal.api import BusPort, Inputs
+from hal.serial.direction import AUTOMATIC, Direction
 from hal.serial.port import RETRY_S, SerialPort
 from hal.simulated.plant import Plant
 from hal.simulated.ptys import PtyLine
 from hal.simulated.world import Boot, World
+from tests.uart import ENABLED, ON_SEND, Uarts
 
 BAUD = 19200
 PORTS = 3
@@ -156,9 +158,15 @@ class Virtual(Rig):
 class OnPtys(Rig):
     """`SerialPort` on the ptys of a `PtyLine`."""
 
-    def __init__(self, folder: Path) -> None:
+    def __init__(self, folder: Path, uarts: Uarts, direction: Direction) -> None:
         super().__init__()
         self._now = 100.0
+        self._sends_while_rts_is = direction.rts_sends == "low"
+        if direction.mode == "rts":
+            uarts.moved = self._turn
+        elif direction.mode == "kernel":
+            uarts.moded = lambda path, flags: self._sends(path, flags & (ENABLED | ON_SEND) == ENABLED | ON_SEND)
+        uarts.empty = lambda path: self._line.line.busy_until(self._port(path)) <= self._now
         self._line = PtyLine(folder, PORTS, BAUD, random.Random(1))
         deliver = self._line.line._deliver
 
@@ -167,9 +175,25 @@ class OnPtys(Rig):
             deliver(port, data, at)
 
         self._line.line._deliver = note
-        self._live = [SerialPort(path, BAUD, lambda: self._now) for path in self._line.paths]
+        if direction.mode != "automatic":
+            for port in range(PORTS):
+                self._line.line.cut(port, "send")
+        self._live = [SerialPort(path, BAUD, lambda: self._now, direction) for path in self._line.paths]
         self.ports = [*self._live]
         self._line.pump(self._now)
+
+    def _port(self, path: str) -> int:
+        return [str(link.resolve()) for link in self._line.paths].index(path)
+
+    def _sends(self, path: str, sends: bool) -> None:
+        """What the port's transceiver lets through to the line."""
+        (self._line.line.join if sends else self._line.line.cut)(self._port(path), "send")
+
+    def _turn(self, path: str, rts: bool) -> None:
+        """A transceiver whose RE and DE are one: while it sends it hears nothing."""
+        sends = rts == self._sends_while_rts_is
+        self._sends(path, sends)
+        (self._line.line.cut if sends else self._line.line.join)(self._port(path), "receive")
 
     def turn(self) -> None:
         descriptors = [*self._line.filenos(), *(fd for port in self._live for fd in port.filenos())]
@@ -201,9 +225,19 @@ class OnPtys(Rig):
         self._line.close()
 
 
-@pytest.fixture(params=["virtual", "on ptys"])
-def rig(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[Rig]:
-    rig = Virtual() if request.param == "virtual" else OnPtys(tmp_path)
+DIRECTIONS = {
+    "on ptys": AUTOMATIC,
+    "kernel": Direction("kernel"),
+    "rts": Direction("rts"),
+    "rts, low sends": Direction("rts", "low"),
+}
+
+
+@pytest.fixture(params=["virtual", *DIRECTIONS])
+def rig(request: pytest.FixtureRequest, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Rig]:
+    """With a direction, the drivers that ptys lack are put in at the system call, and the line obeys them."""
+    virtual = request.param == "virtual"
+    rig = Virtual() if virtual else OnPtys(tmp_path, Uarts(monkeypatch), DIRECTIONS[request.param])
     yield rig
     rig.close()
 
