@@ -12,6 +12,8 @@ from firmware.timing import MIN_OFFER_DA, Timing
 
 METER_TOLERANCE_DA = 10
 """How far a meter may read above the pilot and still agree with it: 1 A, the accuracy of simple CTs."""
+AGREES_S = 1.0
+"""A reading agrees for so long: two polls (I). To wait for one after R would make every raise a poll later."""
 
 
 class Row:
@@ -110,8 +112,10 @@ class Row:
         self._sent.clear()
 
     def _settle(self, now: float) -> None:
+        """What has had its time is over once the meter agrees. What the meter said long before that end is no
+        agreement: a vehicle may have come back to what it was offered then."""
         if self.drawn_da <= self._confirmed_da + METER_TOLERANCE_DA:
-            while self._settling and self._settling[0][1] <= now:
+            while self._settling and self._settling[0][1] <= min(now, self.heard_at + AGREES_S):
                 del self._settling[0]
 
 

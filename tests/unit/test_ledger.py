@@ -27,7 +27,7 @@ from firmware.bus.messages import (
     Status,
 )
 from firmware.sharing.group import Group
-from firmware.sharing.ledger import METER_TOLERANCE_DA, Ledger, Row
+from firmware.sharing.ledger import AGREES_S, METER_TOLERANCE_DA, Ledger, Row
 from firmware.sharing.members import Member
 from firmware.station import Station
 from firmware.timing import CONTACTOR_S, Timing
@@ -629,8 +629,19 @@ def test_a_cut_counts_when_confirmed_and_r_is_over() -> None:
     assert row.exposure_da(100.0) == 480, "sent is not confirmed"
     row.on_status(status(2, row.number, 60, 60), 3.0)
     assert row.exposure_da(3.0 + TIMING.reaction_s - EPSILON_S) == 480
+    row.on_status(status(3, row.number, 60, 60), settled(3.0) - AGREES_S)
     assert row.exposure_da(settled(3.0)) == 60
     assert ledger.commit(other, 480, settled(3.0)) == 420
+
+
+def test_what_the_meter_said_long_before_r_was_over_does_not_agree() -> None:
+    ledger, row, _ = charging()
+    ledger.commit(row, 60, 2.0)
+    row.on_status(status(2, row.number, 60, 60), 3.0)
+    row.on_status(status(3, row.number, 60, 60), settled(3.0) - AGREES_S - 2 * EPSILON_S)
+    assert row.exposure_da(settled(3.0)) == 480
+    row.on_status(status(4, row.number, 60, 60), settled(3.0) + 1.0)
+    assert row.exposure_da(settled(3.0) + 1.0) == 60
 
 
 def test_the_echo_of_an_older_grant_confirms_nothing() -> None:
@@ -700,7 +711,9 @@ def test_a_cut_and_a_raise_within_r_keep_the_highest() -> None:
     row.on_status(status(3, row.number, 200, 60), 4.5)
     ledger.commit(row, 100, 5.0)
     row.on_status(status(4, row.number, 100, 60), 5.5)
+    row.on_status(status(5, row.number, 100, 60), settled(3.0))
     assert row.exposure_da(settled(3.0)) == 200
+    row.on_status(status(6, row.number, 100, 60), settled(5.5))
     assert row.exposure_da(settled(5.5)) == 100
 
 
