@@ -158,6 +158,13 @@ class CtMeter:
         """What the installer wrote down."""
         return self._spec.voltage_v
 
+    @property
+    def problem(self) -> str:
+        """Why there is no current; empty when there is one. What ails the ADC, its reader tells."""
+        if not isnan(self._amps.value):
+            return ""
+        return f"current transformer on ADC channel {self._spec.adc_channel}: not sampled within {FRESH_S:g} s"
+
 
 def numbers(registers: Sequence[int], word_order: str) -> tuple[float, ...]:
     """Float32 of pairs of registers."""
@@ -217,7 +224,7 @@ def _refusal(code: int, spec: EnergyMeterSpec) -> str:
         return f"it refuses the registers of an {spec.kind} (exception {code}): check kind and unit in the board file"
     if code in _GATEWAY:
         return f"its gateway gets no answer from it (exception {code}): {_connection(spec)}"
-    return f"it can't answer (exception {code}): switch it off and on, or replace it"
+    return f"it can't answer (exception {code}): check unit in the board file, or switch it off and on"
 
 
 def _other(word_order: str) -> str:

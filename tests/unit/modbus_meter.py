@@ -3,6 +3,7 @@
 import asyncio
 import os
 import pty
+import termios
 import threading
 import tty
 from collections.abc import Callable
@@ -92,6 +93,7 @@ class SerialMeter(Registers):
     def __init__(self) -> None:
         super().__init__()
         self.bend: Callable[[bytes], bytes] = bytes
+        self.requests = 0
         self._master, self._slave = pty.openpty()
         tty.setraw(self._slave)
         self.path = os.ttyname(self._slave)
@@ -103,6 +105,13 @@ class SerialMeter(Registers):
 
     def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, at: TracebackType | None) -> None:
         self.vanish()
+
+    @property
+    def speed(self) -> int:
+        """As its reader has set it, a constant of termios."""
+        speed = termios.tcgetattr(self._slave)[5]
+        assert isinstance(speed, int)
+        return speed
 
     def vanish(self) -> None:
         """Its adapter is unplugged."""
@@ -120,5 +129,6 @@ class SerialMeter(Registers):
                 return
             if heard == REQUEST:
                 heard = b""
+                self.requests += 1
                 body = bytes([UNIT, 4, 24]) + pack(">12H", *self.words())
                 os.write(self._master, self.bend(frame(body)))

@@ -1,8 +1,10 @@
 """What measures the current: Modbus meters at the other end of a socket and of a pty, and a current transformer."""
 
+import os
 import socket
 import subprocess
 import sys
+import termios
 from collections.abc import Callable, Iterator
 from contextlib import closing
 from dataclasses import replace
@@ -12,7 +14,7 @@ from typing import Literal
 import pytest
 from pymodbus.constants import ExcCodes
 
-from hal.raspberry.meters import FRESH_S, CtMeter, EnergyMeter, numbers
+from hal.raspberry.meters import FRESH_S, TIMEOUT_S, CtMeter, EnergyMeter, numbers
 from hal.raspberry.spec import CtSpec, EnergyMeterSpec
 from tests.unit.modbus_meter import SerialMeter, TcpMeter
 
@@ -152,7 +154,7 @@ def test_a_meter_that_goes_silent_counts_for_2_s_and_comes_back_by_itself(other:
         until(reader, 16.4)
 
 
-def test_the_pauses_between_tries_grow_up_to_4_s() -> None:
+def test_the_pauses_between_tries_grow_up_to_4_s(caplog: pytest.LogCaptureFixture) -> None:
     with socket.create_server(("127.0.0.1", 0)) as free:
         port = free.getsockname()[1]
     reader = Reader(replace(SDM630, host=f"127.0.0.1:{port}"))
@@ -164,6 +166,7 @@ def test_the_pauses_between_tries_grow_up_to_4_s() -> None:
             tries.append(reader.now - 1000.0)
     assert tries == [0.5, 1.0, 2.0, 4.0, 8.0, 12.0, 16.0, 20.0]
     assert "no connection: check that it is on" in reader.meter.problem
+    assert not caplog.records
     with TcpMeter(port):
         assert until(reader, 16.4) <= 8
         reader.close()
@@ -178,6 +181,10 @@ def test_a_cut_connection_is_made_again(other: TcpMeter) -> None:
         assert "no answer" in reader.meter.problem
         other.cuts, other.values[4] = False, 20.0
         assert until(reader, 20.0) <= 8
+        other.cuts = True
+        reader.turn()
+        other.cuts, other.values[4] = False, 21.0
+        assert reader.turn() == pytest.approx(21.0), "a first failure costs no pause, whatever was before"
 
 
 @pytest.mark.parametrize(
@@ -230,11 +237,17 @@ def test_a_reader_that_hangs_is_told() -> None:
     assert "its reader hangs: restart" in reader.meter.problem
 
 
+def on(other: SerialMeter) -> EnergyMeterSpec:
+    return replace(SDM630, port=other.path, host=None, baud=19200)
+
+
 def test_a_serial_meter_is_read_loses_answers_and_vanishes() -> None:
-    with SerialMeter() as other, closing(Reader(replace(SDM630, port=other.path, host=None), SHORT_S)) as reader:
+    with SerialMeter() as other, closing(Reader(on(other), SHORT_S)) as reader:
         until(reader, 16.4)
-        other.bend = lambda answer: answer[:-1] + bytes([answer[-1] ^ 1])
+        assert other.speed == termios.B19200
+        other.bend, asked = lambda answer: answer[:-1] + bytes([answer[-1] ^ 1]), other.requests
         reader.turn()
+        assert other.requests == asked + 1
         assert isnan(reader.turn(FRESH_S))
         assert f"unit 1 at {other.path}: no answer: check its wires A and B" in reader.meter.problem
         other.bend = bytes
@@ -246,13 +259,38 @@ def test_a_serial_meter_is_read_loses_answers_and_vanishes() -> None:
         assert "the port is not there: check its adapter" in reader.meter.problem
 
 
-def test_a_port_that_another_process_holds_is_told() -> None:
-    with SerialMeter() as other:
-        spec = replace(SDM630, port=other.path, host=None)
-        with closing(Reader(spec)) as first, closing(Reader(spec)) as second:
-            assert first.turn() == pytest.approx(16.4)
-            second.turn()
-            assert "another process holds it" in second.meter.problem
+def test_a_port_that_can_not_be_opened_is_told(monkeypatch: pytest.MonkeyPatch) -> None:
+    with SerialMeter() as other, closing(Reader(on(other))) as first, closing(Reader(on(other))) as second:
+        assert first.turn() == pytest.approx(16.4)
+        second.turn()
+        assert "another process holds it" in second.meter.problem
+        monkeypatch.setattr(os, "access", lambda path, mode: (path, mode) != (other.path, os.R_OK | os.W_OK))
+        second.turn()
+        assert "add the user to the group dialout" in second.meter.problem
+
+
+def test_a_host_without_a_port_is_asked_on_502(monkeypatch: pytest.MonkeyPatch) -> None:
+    asked = []
+
+    def refuse(address: tuple[str, int], **_: object) -> None:
+        asked.append(address)
+        raise ConnectionRefusedError
+
+    monkeypatch.setattr(socket, "create_connection", refuse)
+    Reader(replace(SDM630, host="meter.lan")).turn()
+    assert asked == [("meter.lan", 502)]
+
+
+def test_another_unit_behind_the_same_gateway_is_another_meter(other: TcpMeter) -> None:
+    with at(other, replace(SDM630, unit=7)) as reader:
+        assert isnan(reader.turn())
+        assert "meter, unit 7 at" in reader.meter.problem
+        assert "(exception 4): check unit in the board file" in reader.meter.problem
+
+
+def test_one_lost_answer_leaves_no_gap_and_eastrons_pause_is_kept() -> None:
+    assert 2 * (EnergyMeter.every_s + TIMEOUT_S) <= FRESH_S
+    assert EnergyMeter.every_s >= 0.1
 
 
 def test_the_module_is_imported_without_pymodbus() -> None:
@@ -264,7 +302,9 @@ def test_a_current_transformer_counts_while_it_is_sampled() -> None:
     now = 5.0
     meter = CtMeter(CtSpec(1, 90.0, 231.0, 50.0), lambda: now)
     assert isnan(meter.current_a())
+    assert meter.problem == "current transformer on ADC channel 1: not sampled within 2 s"
     meter.take(0.2, 5.0)
+    assert meter.problem == ""
     now = 5.0 + FRESH_S - 0.01
     assert meter.current_a() == pytest.approx(18.0)
     now = 5.0 + FRESH_S

@@ -12,7 +12,7 @@ from hal.raspberry.thermometers import FRESH_S, KernelThermometer, ThermistorThe
 
 W1 = "sys/bus/w1/devices/28-*/temperature"
 HWMON = "sys/bus/i2c/devices/1-0048/hwmon/hwmon*/temp1_input"
-NTC = ThermistorSpec(3, 10_000.0, 10_000.0, 3950.0)
+NTC = ThermistorSpec(3, 4_700.0, 10_000.0, 3950.0)
 REFERENCE_V = 3.3
 
 
@@ -126,6 +126,10 @@ def test_a_driver_that_hangs_is_told(tmp_path: Path) -> None:
     assert "no answer for 10 s, its driver hangs: restart" in sensor.thermometer.problem
 
 
+def test_three_readings_may_be_lost() -> None:
+    assert 4 * (KernelThermometer.every_s + 0.75) < FRESH_S
+
+
 def test_a_reading_is_as_old_as_its_beginning(tmp_path: Path) -> None:
     sensor = Sensor(tmp_path)
     sensor.reads("23125\n")
@@ -145,13 +149,13 @@ def thermistor() -> ThermistorThermometer:
     return ThermistorThermometer(NTC, REFERENCE_V, lambda: 50.0)
 
 
-def test_a_thermistor_at_25_c_halves_the_reference() -> None:
+def test_a_thermistor_reads_what_the_table_of_its_maker_says() -> None:
     one = thermistor()
     assert "has not been read yet" in one.problem
-    one.take(1.65, 50.0)
+    one.take(3.3 * 10_000 / 14_700, 50.0)
     assert one.celsius() == pytest.approx(25.0)
     assert one.problem == ""
-    one.take(3.3 * 3588 / 13588, 50.0)  # 3588 ohm: a table of such a sensor says 50 C
+    one.take(3.3 * 3588 / 8288, 50.0)
     assert one.celsius() == pytest.approx(50.0, abs=0.1)
 
 
