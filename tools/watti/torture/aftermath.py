@@ -126,11 +126,12 @@ class Aftermath:
             self._judge_shares()  # what one keeps that does not obey stays counted, used or not
 
     def _judge_flapping(self) -> None:
-        """Once all are served, no station interrupts a vehicle again and again."""
+        """Once all are served, no station interrupts a vehicle again and again. Twins may: where a refusal is lost one
+        charges until the other is back after its 30 s."""
         calm_s = self._served_since_all()
         for index, opened in enumerate(self._opened_at):
             times = [at for at in opened if at > calm_s]
-            if len(times) > 1:
+            if len(times) > 1 and not self._has_twin(index):
                 self._say("flaps", f"s{index + 1} has opened its contactor {len(times)} times in {_CALM_S:g} s of calm")
 
     def _judge_codes(self) -> None:
@@ -224,9 +225,15 @@ class Aftermath:
         if not primaries:
             found.add("no_primary")
         stuck = [primary for primary in primaries if self._yields_for_good(primary, len(primaries) > 1)]
-        if node in stuck or (stuck and len(stuck) == len(primaries)):
+        if node in stuck or (stuck and len(stuck) == len(primaries)) or self._answered_for():
             found.add("more_than_one_primary")
         return found
+
+    def _answered_for(self) -> bool:
+        """Several are set to amps and all have twins: one that is set to F answers in their name that they gave way, so
+        they yield and begin again for ever."""
+        set_to_amps = [i for i, slot in enumerate(self._slots) if slot.plant.switch != _SECONDARY]
+        return len(set_to_amps) > 1 and all(self._has_twin(i) for i in set_to_amps)
 
     def _yields_for_good(self, node: Node | None, several: bool) -> bool:
         """It waits for a person: two switches are set to amps, or the one it yields to was taken out of the circuit or
