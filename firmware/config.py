@@ -12,7 +12,7 @@ import tomllib
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import Any, Literal
 
 import voluptuous as vol
 
@@ -260,33 +260,51 @@ class StationConfig:
     serial: int | None
     port: str | None
     baud: int
-    board: str
+    board: Any
+    """What the check of `[board]` returned: which boards there are is known to the worlds alone."""
     timing: Timing
+    direction: Literal["automatic", "kernel", "rts"] = "automatic"
+    """Who turns the transceiver of the bus round."""
+    rts_sends: Literal["high", "low"] = "high"
 
 
-_STATION = vol.Schema(
-    table(
-        {
-            required("station"): table(
-                {
-                    required("model"): choice(*MODELS),
-                    vol.Optional("name"): name,
-                    vol.Optional("serial"): integer(1, SERIAL_MAX),
-                }
-            ),
-            vol.Optional("bus", default=dict): table(
-                {vol.Optional("port"): text, vol.Optional("baud", default=DEFAULT_BAUD): choice(*BAUDS)}
-            ),
-            required("board"): table({required("kind"): choice("simulated")}),
-            vol.Optional("timing", default=dict): timing,
-        }
-    )
+_BUS = table(
+    {
+        vol.Optional("port"): text,
+        vol.Optional("baud", default=DEFAULT_BAUD): choice(*BAUDS),
+        vol.Optional("direction", default="automatic"): choice("automatic", "kernel", "rts"),
+        vol.Optional("rts_sends"): choice("high", "low"),
+    }
 )
 
 
-def load_station(path: Path) -> StationConfig:
-    """Read a station's file. Raises `ConfigError`."""
-    valid = load_toml(path, _STATION)
+def _bus(value: Any) -> Any:
+    bus = _BUS(value)
+    if "rts_sends" in bus and bus["direction"] == "automatic":
+        raise vol.Invalid(
+            'expected it with direction = "kernel" or "rts" only: an automatic adapter minds no RTS', ["rts_sends"]
+        )
+    return bus
+
+
+def _station(board: Check) -> vol.Schema:
+    station: Fields = {
+        required("model"): choice(*MODELS),
+        vol.Optional("name"): name,
+        vol.Optional("serial"): integer(1, SERIAL_MAX),
+    }
+    tables: Fields = {
+        required("station"): table(station),
+        vol.Optional("bus", default=dict): _bus,
+        required("board"): board,
+        vol.Optional("timing", default=dict): timing,
+    }
+    return vol.Schema(table(tables))
+
+
+def load_station(path: Path, board: Check) -> StationConfig:
+    """Read a station's file; `board` checks its table `[board]`. Raises `ConfigError`."""
+    valid = load_toml(path, _station(board))
     station, bus = valid["station"], valid["bus"]
     return StationConfig(
         model=station["model"],
@@ -294,6 +312,8 @@ def load_station(path: Path) -> StationConfig:
         serial=station.get("serial"),
         port=bus.get("port"),
         baud=bus["baud"],
-        board=valid["board"]["kind"],
+        board=valid["board"],
         timing=valid["timing"],
+        direction=bus["direction"],
+        rts_sends=bus.get("rts_sends", "high"),
     )

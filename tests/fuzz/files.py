@@ -9,7 +9,7 @@ from typing import TypeVar
 
 from firmware.app import App, Setup
 from firmware.bus.rtu import silence_s
-from firmware.config import BAUDS, MODELS, ConfigError, StationConfig, load_station
+from firmware.config import BAUDS, MODELS, ConfigError, StationConfig
 from firmware.rotary import POSITIONS, Chart, Role
 from firmware.timing import Timing
 from hal.simulated.defects import FAULT_KINDS
@@ -19,6 +19,7 @@ from hal.simulated.world import Boot, World
 from tests.fuzz import kept
 from tests.fuzz.documents import TOKENS, Fields, between, document, fields, flag, one_of, whole
 from tests.fuzz.fuzzer import Target
+from watti.board_file import read_station
 from watti.scenario import CONFIGS, LONGEST_S, Scenario, load_scenario, load_vehicles, serial_of
 from watti.simulation import Simulation
 
@@ -80,7 +81,7 @@ def station(rng: Random) -> bytes:
 
 def check_station(data: bytes) -> str:
     """Taken, it makes a station that starts."""
-    config = loaded(load_station, data)
+    config = loaded(read_station, data)
     if isinstance(config, str):
         return config
     assert isinstance(config, StationConfig)

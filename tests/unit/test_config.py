@@ -17,7 +17,6 @@ from firmware.config import (
     each,
     flag,
     integer,
-    load_station,
     load_toml,
     name,
     number,
@@ -26,6 +25,7 @@ from firmware.config import (
     text,
 )
 from firmware.timing import Timing
+from watti.board_file import BoardChoice, read_station
 
 SHIPPED = Path(__file__).parents[2] / "configs" / "stations" / "simulated.toml"
 SCHEMA = vol.Schema(
@@ -143,7 +143,9 @@ def test_an_integer_is_taken_as_a_float() -> None:
 
 
 def test_the_shipped_station() -> None:
-    assert load_station(SHIPPED) == StationConfig("48A", None, None, None, 19200, "simulated", Timing())
+    assert read_station(SHIPPED) == StationConfig(
+        "48A", None, None, None, 19200, BoardChoice("simulated", None), Timing()
+    )
 
 
 def test_a_station_with_everything(file: Path) -> None:
@@ -153,8 +155,10 @@ def test_a_station_with_everything(file: Path) -> None:
         "[timing]\nreaction_s = 8\npoll_s = 0.25\nlease_s = 3\nrelease_s = 20\n"
     )
     timing = Timing(reaction_s=8.0, poll_s=0.25, lease_s=3.0, release_s=20.0)
-    expected = StationConfig("80A", "left-1", 0xA1B2C3D4, "/dev/ttyUSB0", 115200, "simulated", timing)
-    assert load_station(file) == expected
+    expected = StationConfig(
+        "80A", "left-1", 0xA1B2C3D4, "/dev/ttyUSB0", 115200, BoardChoice("simulated", None), timing
+    )
+    assert read_station(file) == expected
 
 
 @pytest.mark.parametrize(
@@ -186,7 +190,7 @@ def test_stations_that_are_refused(file: Path, section: str, line: str, key: str
     sections[section] = line if same_key else f"{keep}\n{line}"
     file.write_text("\n".join(f"[{head}]\n{body}" for head, body in sections.items()))
     with pytest.raises(ConfigError) as refused:
-        load_station(file)
+        read_station(file)
     [error] = refused.value.errors
     assert error.startswith(f"{file}: {key}: ")
 
@@ -194,7 +198,7 @@ def test_stations_that_are_refused(file: Path, section: str, line: str, key: str
 def test_an_empty_station_lacks_its_tables(file: Path) -> None:
     file.write_text("")
     with pytest.raises(ConfigError) as refused:
-        load_station(file)
+        read_station(file)
     missing = "expected this key (it is missing)"
     assert refused.value.errors == [f"{file}: board: {missing}", f"{file}: station: {missing}"]
 
@@ -242,7 +246,7 @@ def in_toml(value: Any) -> str:
 def refused_in_lines(path: Path) -> bool:
     """Whether a station's file is accepted, or refused with one proper line for each error."""
     try:
-        load_station(path)
+        read_station(path)
     except ConfigError as refused:
         proper = (line.startswith(f"{path}: ") and len(line.splitlines()) == 1 for line in refused.errors)
         return bool(refused.errors) and all(proper)
@@ -263,4 +267,4 @@ def test_random_bytes_are_refused(tmp_path_factory: pytest.TempPathFactory, cont
     path = tmp_path_factory.getbasetemp() / "bytes.toml"
     path.write_bytes(content)
     with pytest.raises(ConfigError):
-        load_station(path)
+        read_station(path)

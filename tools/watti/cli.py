@@ -85,6 +85,7 @@ def _arguments(argv: Sequence[str] | None) -> Namespace:
         _torture,
         _tap,
         _log,
+        _calibrate,
     ):
         declare(commands)
     args = parser.parse_args(argv)
@@ -396,3 +397,22 @@ def _log(commands: "Commands") -> None:
     command.add_argument("--lines", type=lines, metavar="N", help="only the last N (default: all; 10 with --follow)")
     _dir_option(command)
     _json_option(command)
+
+
+def _calibrate(commands: "Commands") -> None:
+    what = "correct a board's scales by what a voltmeter or a clamp meter shows"
+    pilot_example = "calibrate pilot configs/stations/raspberry.toml --high 11.94 --low -12.02"
+    command = _command(commands, "calibrate", "", what, pilot_example)
+    parts = command.add_subparsers(metavar="WHAT", required=True)
+    what = "the control pilot, with no vehicle connected: volts from pilot to earth"
+    pilot = _command(parts, "pilot", "watti.calibrate:pilot", what, pilot_example)
+    for option, level, least, most in (("--high", "+12 V", 11.4, 12.6), ("--low", "-12 V", -12.6, -11.4)):
+        volts = _valid(number(least, most), float)
+        pilot.add_argument(option, type=volts, metavar="V", help=f"what it shows at {level} (default: ask)")
+    what = "the current transformer: lead the wire of a steady load through it and a clamp meter"
+    ct = _command(parts, "ct", "watti.calibrate:ct", what, "calibrate ct configs/stations/raspberry.toml --amps 16.0")
+    ct.add_argument("--amps", type=_valid(number(3, 100), float), required=True, metavar="A", help="what that shows")
+    for part in (pilot, ct):
+        part.add_argument("config", type=Path, metavar="CONFIG", help="the station's file, such as raspberry.toml")
+        part.add_argument("--name", type=_name, help="the station's name, instead of the file's")
+        _dir_option(part)

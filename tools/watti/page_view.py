@@ -12,10 +12,10 @@ from textual.content import Content
 from textual.geometry import clamp
 from textual.widgets import Static
 
-from firmware.config import load_station
 from firmware.timing import Timing
 from hal.clock import boot_id
 from watti import page_tiles
+from watti.board_file import read_station
 from watti.log_words import sentence
 from watti.logs import Record
 from watti.page_words import BusWatch, counted, names_by_serial
@@ -78,7 +78,7 @@ class View(Vertical):
         self._bus = Static(id="bus", markup=False)
         self._events = Static(id="events", markup=False)
         self._folder = folder
-        self._models = {path.stem: load_station(path).model for path in (folder / "stations").glob("*.toml")}
+        self._models = {path.stem: read_station(path).model for path in (folder / "stations").glob("*.toml")}
         self._statuses: dict[str, Status] = {}
         self._tiles: list[Tile] = []
         self._place = 0

@@ -14,7 +14,7 @@ from signal import Signals as SignalNames
 from typing import Any
 
 from firmware.app import App, Setup
-from firmware.config import MODELS, ConfigError, load_station
+from firmware.config import MODELS, ConfigError
 from firmware.rotary import FACTORY_POSITION, Chart
 from firmware.runtime import Runtime, Signals
 from firmware.sharing.primary import Primary
@@ -24,6 +24,7 @@ from hal.serial.port import SerialPort
 from hal.simulated.remote import RemoteBoard, ask
 from hal.simulated.server import listen
 from hal.store import FileStore
+from watti.board_file import read_station
 from watti.names import first_free, held
 from watti.scenario import CONFIGS, serial_of
 from watti.where import bench_dir
@@ -34,7 +35,9 @@ _INTERRUPTED = 130
 
 def run(args: Namespace) -> int:
     """`args`: config, port, switch, name and dir, each None where it was not given."""
-    config = load_station(args.config)
+    config = read_station(args.config)
+    if config.board.kind != "simulated":
+        raise ConfigError([f'{args.config}: board.kind: expected "simulated", all that runs as yet'])
     chart = Chart.load(CONFIGS / "rotary.toml")
     port = args.port or config.port
     if port is None:
