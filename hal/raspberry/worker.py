@@ -1,5 +1,6 @@
 """Work that may wait for hardware, beside the loop: the loop only ever looks at what is there already."""
 
+import time
 from collections.abc import Callable
 from threading import Event, Thread
 from typing import Protocol
@@ -9,6 +10,7 @@ class Work(Protocol):
     """Something to do again and again."""
 
     every_s: float
+    """From the beginning of a turn to that of the next."""
 
     def turn(self) -> None:
         """Do it once. It may wait, and raises nothing that its hardware can be blamed for."""
@@ -28,8 +30,9 @@ class Worker:
     def _run(self) -> None:
         try:
             while not self._end.is_set():
+                began = time.monotonic()
                 self._work.turn()
-                self._end.wait(self._work.every_s)
+                self._end.wait(max(0.0, began + self._work.every_s - time.monotonic()))
         except BaseException as error:  # noqa: BLE001 -- whatever it is, the loop has to know
             self._failed(error)
 

@@ -1,0 +1,137 @@
+"""Contactor, ground-fault sensor and dead-man on pins.
+
+Outputs start low and are low after the end: contactor open, winding not driven. What holds them while the process
+lives is hardware: a retriggerable one-shot (or a charge pump) on the dead-man's pin that enables the contactor's driver
+and the pilot's PWM. The Pi's own watchdog is no substitute: it resets the Pi after many seconds, and pins of a Pi
+that hangs stay as they are.
+"""
+
+from collections.abc import Callable
+from math import inf
+
+from gpiozero import DigitalInputDevice, InputDevice, OutputDevice
+from gpiozero.pins import Factory
+
+from hal.raspberry.pins import told
+from hal.raspberry.spec import Active, ContactorSpec, DeadManSpec, GroundFaultSpec
+
+_SURE = 0.6
+"""Part of the window after which a one-shot that is not wired back may have let go: its parts have tolerances (I)."""
+_TOLD_S = 0.05
+"""A trip is told for at least this long (I)."""
+
+
+def sensed(pin: int, active: Active, factory: Factory, wake: Callable[[], None]) -> DigitalInputDevice:
+    """An input whose every edge wakes the loop."""
+    device = DigitalInputDevice(pin, pull_up=active == "low", pin_factory=factory)
+    device.when_activated = device.when_deactivated = wake
+    return device
+
+
+class PinContactor:
+    """The contactor's driver and the feedback of its output side."""
+
+    def __init__(self, spec: ContactorSpec, factory: Factory, wake: Callable[[], None]) -> None:
+        """Open, whatever it was. Raises `BoardGone`."""
+        with told(f"the contactor on GPIO {spec.pin} and {spec.feedback_pin}"):
+            self._driver = OutputDevice(spec.pin, pin_factory=factory)
+            self._feedback = sensed(spec.feedback_pin, spec.feedback_active, factory, wake)
+
+    @property
+    def closed(self) -> bool:
+        """Feedback: the output is live."""
+        return bool(self._feedback.is_active)
+
+    def close(self) -> None:
+        self._driver.on()
+
+    def open(self) -> None:
+        self._driver.off()
+
+    def release(self) -> None:
+        """Give the pins back, open."""
+        self._driver.off()
+        self._driver.close()
+        self._feedback.close()
+
+
+class PinGroundFault:
+    """The sensor's trip as an edge: one that has gone again before the loop has looked is still told."""
+
+    def __init__(
+        self, spec: GroundFaultSpec, factory: Factory, clock: Callable[[], float], wake: Callable[[], None]
+    ) -> None:
+        """Raises `BoardGone`."""
+        self._clock = clock
+        self._wake = wake
+        self._edge_at = -inf
+        with told(f"the ground-fault sensor on GPIO {spec.pin} and {spec.test_pin}"):
+            self._winding = OutputDevice(spec.test_pin, pin_factory=factory)
+            self._trip = sensed(spec.pin, spec.active, factory, wake)
+            self._trip.when_activated = self._note
+            earth = spec.earth_pin
+            self._earth = None if earth is None else sensed(earth, "high", factory, wake)
+
+    def _note(self) -> None:
+        self._edge_at = self._clock()
+        self._wake()
+
+    @property
+    def tripped(self) -> bool:
+        """It trips, or began to a moment ago."""
+        return bool(self._trip.is_active) or self._clock() < self._edge_at + _TOLD_S
+
+    @property
+    def grounded(self) -> bool:
+        """True where nothing monitors protective earth."""
+        return self._earth is None or bool(self._earth.is_active)
+
+    def test(self, on: bool) -> None:
+        self._winding.value = on
+
+    def release(self) -> None:
+        """Give the pins back, the winding not driven."""
+        self._winding.off()
+        for device in (self._winding, self._trip, self._earth):
+            if device is not None:
+                device.close()
+
+
+class OneShot:
+    """`hal.api.DeadMan`: each refresh is an edge that retriggers the one-shot."""
+
+    def __init__(
+        self, spec: DeadManSpec, factory: Factory, clock: Callable[[], float], make_safe: Callable[[], None]
+    ) -> None:
+        """`make_safe` puts all outputs to what the one-shot has let go to. Raises `BoardGone`."""
+        self._sure_s = spec.window_s * _SURE
+        self._clock = clock
+        self._make_safe = make_safe
+        self._refreshed_at = -inf
+        with told(f"the dead-man on GPIO {spec.pin}"):
+            self._pulse = OutputDevice(spec.pin, pin_factory=factory)
+            held = spec.held_pin
+            self._held = None if held is None else InputDevice(held, pin_factory=factory)
+
+    @property
+    def holds(self) -> bool:
+        """It enables the outputs; where it is not wired back, it surely does."""
+        if self._held is not None:
+            return bool(self._held.is_active)
+        return self._clock() <= self._refreshed_at + self._sure_s
+
+    def refresh(self) -> bool:
+        """The next edge. Before it enables outputs that had been let go, they are made safe."""
+        held = self.holds
+        if not held:
+            self._make_safe()
+        self._pulse.toggle()
+        self._refreshed_at = self._clock()
+        return held
+
+    def release(self) -> None:
+        """Give the pins back; the one-shot lets go by itself."""
+        self._pulse.off()
+        self._pulse.close()
+        if self._held is not None:
+            self._held.close()

@@ -1,0 +1,78 @@
+"""The control pilot's generator: the kernel's PWM below /sys/class/pwm.
+
+The kernel keeps the waveform while the process does what it likes, and goes on with it when the process ends: the
+dead-man's hardware is what ends it then. Its steady levels are 100 % (+12 V) and 0 % (-12 V), so that no change ever
+stops the generator: a stopped one leaves the pin low, which is state F.
+"""
+
+import time
+from pathlib import Path
+
+from hal.api import BoardGone
+from hal.raspberry.spec import PilotSpec
+
+PERIOD_NS = 1_000_000
+_APPEARS_S = 1.0
+"""udev gives the files of a channel that was exported to the group gpio within this."""
+
+
+class KernelPwm:
+    """`hal.api.Pilot`."""
+
+    def __init__(self, spec: PilotSpec, root: Path) -> None:
+        """`root`: /sys/class/pwm. Steady +12 V, whatever it was before. Raises `BoardGone`."""
+        chip = root / spec.pwm_chip
+        self._folder = chip / f"pwm{spec.pwm_channel}"
+        self._name = f"the kernel's PWM {spec.pwm_chip}, channel {spec.pwm_channel}"
+        if not chip.is_dir():
+            overlay = f"dtoverlay=pwm,pin={spec.pin},func={2 if spec.pin in (18, 19) else 4}"
+            raise BoardGone(f"{self._name} is not there: put {overlay} into /boot/firmware/config.txt and restart")
+        self._export(chip, spec.pwm_channel)
+        self._begin()
+
+    def _export(self, chip: Path, channel: int) -> None:
+        until = time.monotonic() + _APPEARS_S
+        if not self._folder.is_dir():
+            self._put(chip / "export", channel)
+        while not _writable(self._folder / "duty_cycle"):
+            if time.monotonic() >= until:
+                raise BoardGone(f"{self._name} may not be used: add this user to the group gpio")
+            time.sleep(0.01)
+
+    def _begin(self) -> None:
+        """The period first: the kernel refuses a duty above it, and a period below the duty."""
+        if self._get("period") != PERIOD_NS:
+            self._put(self._folder / "duty_cycle", 0)
+            self._put(self._folder / "period", PERIOD_NS)
+        self.steady()
+        if not self._get("enable"):
+            self._put(self._folder / "enable", 1)
+
+    def steady(self) -> None:
+        self._high_for(PERIOD_NS)
+
+    def pwm(self, duty: float) -> None:
+        self._high_for(round(duty * PERIOD_NS / 100))
+
+    def fault(self) -> None:
+        self._high_for(0)
+
+    def _high_for(self, ns: int) -> None:
+        self._put(self._folder / "duty_cycle", ns)
+
+    def _put(self, path: Path, number: int) -> None:
+        try:
+            path.write_text(str(number))
+        except OSError as error:
+            raise BoardGone(f"{self._name} refuses {number} for {path.name}: {error.strerror}") from None
+
+    def _get(self, name: str) -> int:
+        return int((self._folder / name).read_text())
+
+
+def _writable(path: Path) -> bool:
+    try:
+        path.open("r+").close()
+    except OSError:
+        return False
+    return True

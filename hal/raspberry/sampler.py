@@ -1,0 +1,133 @@
+"""What the ADC tells, gathered beside the loop: the pilot's plateaus, and what else hangs on its inputs."""
+
+from collections.abc import Callable, Sequence
+from math import inf, isnan, nan
+
+from hal.api import PilotReading
+from hal.raspberry.adc import Adc, AdcError
+from hal.raspberry.plateaus import read_pilot
+from hal.raspberry.rms import COUNT, rms, spacing_us
+from hal.raspberry.spec import CtSpec, PilotSpec, ThermistorSpec
+
+PERIOD_S = 0.02
+"""Between two looks at the pilot. The longest gap is a CT's burst and the look after it, 40 ms: with 25 ms in which an
+unplugged vehicle is believed, a contactor that opens within 30 ms keeps the 100 ms."""
+FRESH_S = 0.25
+"""What is older counts as unread: this work hangs, or its thread has ended."""
+_STILL_V = 0.12
+"""A plateau that has moved by less is the same: noise wakes nobody."""
+
+UNREAD = PilotReading(nan, nan)
+
+
+class Channel:
+    """Another input of the ADC that is read now and then."""
+
+    def __init__(
+        self,
+        channel: int,
+        count: int,
+        apart_us: int,
+        every_s: float,
+        take: Callable[[Sequence[float] | None, float], None],
+    ) -> None:
+        """`take` gets its volts, None when it can't be read, and the time."""
+        self._shape = channel, count, apart_us
+        self._every_s = every_s
+        self._take = take
+        self._due = -inf
+
+    def sample(self, adc: Adc, now: float) -> None:
+        """Take what is due. Raises `AdcError`."""
+        if now < self._due:
+            return
+        self._due = now + self._every_s
+        try:
+            volts = adc.volts(*self._shape)
+        except AdcError:
+            self._take(None, now)
+            raise
+        self._take(volts, now)
+
+
+def ct_channel(spec: CtSpec, take: Callable[[float, float], None]) -> Channel:
+    """Of a current transformer; `take` gets V RMS."""
+    return Channel(
+        spec.adc_channel,
+        COUNT,
+        spacing_us(spec.mains_hz),
+        0.5,
+        lambda volts, now: take(nan if volts is None else rms(volts), now),
+    )
+
+
+def thermistor_channel(spec: ThermistorSpec, take: Callable[[float, float], None]) -> Channel:
+    """Of a thermistor; `take` gets the mean of some samples."""
+    count = 8
+    return Channel(
+        spec.adc_channel, count, 0, 1.0, lambda volts, now: take(nan if volts is None else sum(volts) / count, now)
+    )
+
+
+class Sampler:
+    """Looks at the pilot again and again, as a `Work`, and wakes the loop when it has changed."""
+
+    every_s = PERIOD_S
+
+    def __init__(
+        self,
+        spec: PilotSpec,
+        adc: Adc,
+        channels: Sequence[Channel],
+        clock: Callable[[], float],
+        wake: Callable[[], None],
+    ) -> None:
+        """The first look is taken here."""
+        self._spec = spec
+        self._adc = adc
+        self._channels = channels
+        self._clock = clock
+        self._wake = wake
+        self._reading = UNREAD
+        self._read_at = clock()
+        self.problem = ""
+        """Why the ADC can't be read, for a person; empty when it can."""
+        self.turn()
+
+    @property
+    def reading(self) -> PilotReading:
+        """The pilot as it was last seen to change; UNREAD where it can't be read, or was not for `FRESH_S`."""
+        return self._reading if self._clock() < self._read_at + FRESH_S else UNREAD
+
+    def turn(self) -> None:
+        problem = ""
+        try:
+            seen = read_pilot(self.pilot_volts)
+            if isnan(seen.high_v):
+                problem = "the control pilot shows no square wave: check its wires to the ADC, and the board's supply"
+        except AdcError as error:
+            seen, problem = UNREAD, str(error)
+        self._look(seen)
+        for channel in self._channels:
+            try:
+                channel.sample(self._adc, self._clock())
+            except AdcError as error:
+                problem = problem or str(error)
+        self.problem = problem
+
+    def pilot_volts(self, count: int) -> list[float]:
+        """Samples of the pilot (V). Raises `AdcError`."""
+        zero_v, gain = self._spec.zero_v, self._spec.gain
+        return [(volts - zero_v) * gain for volts in self._adc.volts(self._spec.adc_channel, count)]
+
+    def _look(self, seen: PilotReading) -> None:
+        self._read_at = self._clock()
+        if not _alike(seen, self._reading):
+            self._reading = seen
+            self._wake()
+
+
+def _alike(one: PilotReading, other: PilotReading) -> bool:
+    if isnan(one.high_v) or isnan(other.high_v):
+        return isnan(one.high_v) and isnan(other.high_v)
+    return abs(one.high_v - other.high_v) < _STILL_V and abs(one.low_v - other.low_v) < _STILL_V
