@@ -6,13 +6,15 @@ from pathlib import Path
 
 
 def bench_dir(arg: Path | None) -> Path:
-    """The folder that was asked for, else one of this user's own, made if missing.
+    """The folder that was asked for, else the service's, else one of this user's own, made if missing.
 
-    That is $XDG_RUNTIME_DIR/watti, or /tmp/watti-UID where there is no such folder to write in. OSError
-    if somebody else made it first.
+    A service has $STATE_DIRECTORY, which systemd made for it. A user has $XDG_RUNTIME_DIR/watti, or /tmp/watti-UID
+    where there is no such folder to write in. OSError if somebody else made that first.
     """
     if arg is not None:
         return arg
+    if "STATE_DIRECTORY" in os.environ:
+        return Path(os.environ["STATE_DIRECTORY"])
     runtime = os.environ.get("XDG_RUNTIME_DIR")
     if runtime and os.access(runtime, os.W_OK | os.X_OK):
         folder = Path(runtime, "watti")
