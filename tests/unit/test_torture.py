@@ -45,32 +45,6 @@ event = [
 ]
 """
 
-TWINS = """
-scenario = { duration_s = 400, seed = 46 }
-bus = { baud = 9600, bit_error_rate = 1e-3 }
-station = [
-    { name = "s1", model = "48A", switch = "B" },
-    { name = "s2", model = "48A", switch = "F", serial = 7 },
-    { name = "s3", model = "48A", switch = "F", serial = 7, powered = false },
-]
-event = [
-    { at_s = 1, do = "plug", station = "s2", vehicle = "sedan" },
-    { at_s = 30, do = "power_on", station = "s3", lose_state = false },
-]
-"""
-"""Refusals are lost: s2 is refused, and taken again, three times in the first minute."""
-TRIPLETS = """
-scenario = { duration_s = 300, seed = 1 }
-station = [
-    { name = "s1", model = "48A", switch = "B", serial = 7 },
-    { name = "s2", model = "48A", switch = "6", serial = 7 },
-    { name = "s3", model = "48A", switch = "F", serial = 7 },
-    { name = "s4", model = "48A", switch = "F" },
-]
-event = [{ at_s = 1, do = "plug", station = "s4", vehicle = "sedan" }]
-"""
-"""s3 answers each of the others that it is set to F now."""
-
 
 class Here(Executor):
     """Works in this process, so that what a test has patched counts."""
@@ -213,12 +187,3 @@ def test_a_world_that_cannot_be_judged_is_a_failure_and_the_others_go_on(
     assert (failure["seed"], failure["check"]) == (1, "unjudged")
     assert failure["what"].startswith("IndexError: nothing to draw from (test_torture.py, line ")
     assert "scenario" not in failure
-
-
-# What is no failure
-
-
-@pytest.mark.parametrize("world", [TWINS, TRIPLETS])
-def test_whose_serials_are_not_their_own(world: str, tmp_path: Path) -> None:
-    (tmp_path / "world.toml").write_text(world)
-    assert not judging.judge(load_scenario(tmp_path / "world.toml")).verdicts

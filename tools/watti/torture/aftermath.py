@@ -107,7 +107,9 @@ class Aftermath:
             if old and not new and self._slots[index].plant.letter in "CD":
                 self._opened_at[index].append(now)
         held, self._taken = self._taken, [_taken_a(slot) for slot in self._slots]
-        if any(abs(new - old) > _ROUNDING_A for old, new in zip(held, self._taken, strict=True)):
+        # offers too: a vehicle that still follows one has yet to draw less
+        moves = zip((*before, *held), (*self._shares, *self._taken), strict=True)
+        if any(abs(new - old) > _ROUNDING_A for old, new in moves):
             self._moved_at = now
 
     def _judge(self) -> None:
