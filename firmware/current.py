@@ -50,6 +50,8 @@ class CurrentWatch:
             self._watch_overdraw(amps, offered_da if closed else 0, now)
         if self.failed or not _LEAST_A <= amps <= self._most_a:
             return NO_CURRENT
+        if not closed and amps <= _OPEN_A:
+            return 0  # the noise of a transformer: where nothing flows, it must not count as drawn
         return max(0, math.ceil(round(amps * 10, 3)))  # a current behind a contactor that has just opened counts
 
     def _judged(self, amps: float, closed: bool) -> str:

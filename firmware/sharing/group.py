@@ -4,7 +4,7 @@ from math import inf
 
 from firmware.bus.messages import Grant, Identity, Reason, Status
 from firmware.sharing.fair import shares
-from firmware.sharing.ledger import Ledger
+from firmware.sharing.ledger import METER_TOLERANCE_DA, Ledger
 from firmware.sharing.members import Member
 from firmware.timing import MIN_OFFER_DA, Timing
 
@@ -90,7 +90,8 @@ class Group:
         """Compute all targets."""
         self.stale = False
         members = (self.own, *self.secondaries)
-        fair = [m for m in members if m.claims and not m.row.overdrawn_da(now)]
+        # what a meter may be wrong by is no breach: a transformer that reads 1 % too much would keep its share for ever
+        fair = [m for m in members if m.claims and m.row.overdrawn_da(now) <= METER_TOLERANCE_DA]
         self._claimants = fair if self.giving else []
         total = self._planned_total = self._total_da(now)
         given = shares(total, [m.claim(total, now) for m in self._claimants])

@@ -215,6 +215,31 @@ def test_a_noisy_meter_keeps_the_group_within_its_limit(spread_a: float) -> None
         assert min(took) > 0.01, "the others go on"
 
 
+def test_the_noise_of_a_transformer_behind_an_open_contactor_keeps_nobody_from_charging() -> None:
+    bench = Liar()
+    with judged(bench):
+        bench.world.touch(2, lambda plant, now: plant.unplug(now))
+        bench.meter.amps = lambda true: true + 0.2
+        bench.run(bench.now + 30.0)
+        assert bench.offered()[:2] == [24.0, 24.0], "noise is not drawn"
+        bench.world.touch(2, lambda plant, now: plant.plug(WORST, now))
+        bench.run(bench.now + 60.0)
+        assert bench.drawn() == pytest.approx([16.0, 16.0, 16.0], abs=0.3)
+
+
+def test_a_transformer_that_reads_too_much_keeps_no_share_for_ever() -> None:
+    bench = Liar()
+    with judged(bench):
+        bench.meter.amps = lambda true: true * 1.02
+        bench.run(bench.now + 30.0)
+        bench.world.touch(0, lambda plant, now: plant.unplug(now))
+        bench.run(bench.now + 60.0)
+        assert bench.drawn() == pytest.approx([0.0, 24.0, 24.0], abs=1.0)
+        bench.world.touch(0, lambda plant, now: plant.plug(WORST, now))
+        bench.run(bench.now + 60.0)
+        assert bench.drawn() == pytest.approx([16.0, 16.0, 16.0], abs=1.0)
+
+
 def test_a_meter_that_fails_is_a_fault_within_2_s_and_two_readings_whoever_asks() -> None:
     evse = Evse()
     evse.charge()
@@ -330,6 +355,10 @@ def readings(*amps: float, closed: bool = True, offered_da: int = 160) -> tuple[
 )
 def test_what_is_reported_of_a_reading(amps: float, reported_da: int) -> None:
     assert readings(amps)[1] == [reported_da]
+
+
+def test_noise_behind_an_open_contactor_is_no_current() -> None:
+    assert readings(0.2, 1.0, 1.1, closed=False)[1] == [0, 0, 11]
 
 
 def test_a_current_behind_an_open_contactor_counts_until_the_meter_has_failed() -> None:
