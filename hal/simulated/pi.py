@@ -86,11 +86,12 @@ class SimulatedPi:
     """The Pi of one board. Its pins, files and converter may be used by any thread."""
 
     def __init__(self, spec: BoardSpec, behind: Behind, root: Path, clock: Callable[[], float]) -> None:
-        """Nobody else uses `behind`. `root`: an empty folder for its files."""
+        """`root`: an empty folder for its files."""
         self.behind = behind
         self._spec = spec
         self._clock = clock
-        self._lock = RLock()
+        self.lock = RLock()
+        """For whoever says something to `behind` besides."""
         self._edge_at = -1.0
         self._duty: str | None = None
         self._between = 0
@@ -144,7 +145,7 @@ class SimulatedPi:
     # What the firmware does to it
 
     def _changed(self, pin: str, level: bool) -> None:
-        with self._lock:
+        with self.lock:
             self._levels[pin] = level
             if pin in self._outputs:
                 self._outputs[pin](level)
@@ -181,7 +182,7 @@ class SimulatedPi:
 
     def pump(self) -> Inputs:
         """Everything as it stands now."""
-        with self._lock:
+        with self.lock:
             self._drive_pilot()
             inputs = self.behind.inputs()
             spec = self._spec

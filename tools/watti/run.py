@@ -2,12 +2,11 @@
 
 import os
 import random
-import subprocess
 import sys
 import time
 from argparse import Namespace
-from collections.abc import Iterator, Mapping
-from contextlib import ExitStack, contextmanager, suppress
+from collections.abc import Callable, Mapping
+from contextlib import ExitStack, suppress
 from pathlib import Path
 from signal import SIGINT
 from signal import Signals as SignalNames
@@ -15,18 +14,19 @@ from typing import Any
 
 from firmware.app import App, Setup
 from firmware.config import MODELS, ConfigError
-from firmware.rotary import FACTORY_POSITION, Chart
+from firmware.rotary import Chart
 from firmware.runtime import Runtime, Signals
 from firmware.sharing.primary import Primary
 from hal.api import BoardGone
 from hal.journal import FileJournal
+from hal.serial.direction import Direction
 from hal.serial.port import SerialPort
-from hal.simulated.remote import RemoteBoard, ask
-from hal.simulated.server import listen
 from hal.store import FileStore
 from watti.board_file import read_station
+from watti.boards import Kept, Stand, opened
 from watti.names import first_free, held
-from watti.scenario import CONFIGS, serial_of
+from watti.notify import Notifier, status_line
+from watti.scenario import CONFIGS
 from watti.where import bench_dir
 
 HEALTH_S = 0.5
@@ -36,8 +36,6 @@ _INTERRUPTED = 130
 def run(args: Namespace) -> int:
     """`args`: config, port, switch, name and dir, each None where it was not given."""
     config = read_station(args.config)
-    if config.board.kind != "simulated":
-        raise ConfigError([f'{args.config}: board.kind: expected "simulated", all that runs as yet'])
     chart = Chart.load(CONFIGS / "rotary.toml")
     port = args.port or config.port
     if port is None:
@@ -48,18 +46,22 @@ def run(args: Namespace) -> int:
         stack.callback(signals.close)
         wanted = args.name or config.name
         name = stack.enter_context(held(folder, wanted) if wanted else first_free(folder))
-        serial = serial_of(name, config.serial)
-        setup = Setup(serial, config.model, MODELS[config.model], config.baud, config.timing, chart)
-        path = stack.enter_context(_plant(folder, name, args.switch, config.model))
-        bus = SerialPort(Path(port), config.baud, time.monotonic)
+        bus = SerialPort(Path(port), config.baud, time.monotonic, Direction(config.direction, config.rts_sends))
         stack.callback(bus.close)
         journal = FileJournal(folder / "log", name)
         stack.callback(journal.close)
         store = FileStore(folder / "state" / f"{name}.json", _say, journal.submit)
         session_store = FileStore(folder / "state" / f"{name}.session.json", _say, journal.submit)
-        board = RemoteBoard(path, name, bus, store, session_store, journal)
-        stack.callback(board.close)
-        return _live(name, setup, board, signals)
+        notifier = Notifier(os.environ)
+        stack.callback(notifier.stopping)
+        try:
+            kept = Kept(bus, (store, session_store), journal)
+            stand = stack.enter_context(opened(config, folder, name, args.switch, kept))
+            setup = Setup(stand.serial, config.model, MODELS[config.model], config.baud, config.timing, chart)
+            return _live(name, setup, stand, signals, notifier)
+        except BoardGone as gone:
+            _say(f"{name}: {gone}")
+            return 1
 
 
 def _say(sentence: str) -> None:
@@ -69,31 +71,37 @@ def _say(sentence: str) -> None:
             print(sentence, file=sys.stderr, flush=True)
 
 
-def _live(name: str, setup: Setup, board: RemoteBoard, signals: Signals) -> int:
+def _live(name: str, setup: Setup, stand: Stand, signals: Signals, notifier: Notifier) -> int:
+    """Raises `BoardGone`."""
     _say(f"{name}: serial {setup.serial:012X}, {setup.model}, {setup.baud} baud, process {os.getpid()}")
-    try:
-        runtime = Runtime(board, lambda inputs, now: App(setup, board, random.Random(), inputs, now))
-        app = runtime.node
-        assert isinstance(app, App)
-        number = runtime.run(signals, Publisher(name, app, board).publish)
-        app.diary.write("end", time.monotonic(), signal=SignalNames(number).name)
-    except BoardGone as gone:
-        _say(f"{name}: {gone}")
-        return 1
+    board = stand.board
+    runtime = Runtime(board, lambda inputs, now: App(setup, board, random.Random(), inputs, now))
+    app = runtime.node
+    assert isinstance(app, App)
+    number = runtime.run(signals, Publisher(name, app, stand, notifier).publish)
+    app.diary.write("end", time.monotonic(), signal=SignalNames(number).name)
     return _INTERRUPTED if number == SIGINT else 0
 
 
 class Publisher:
-    """Tells the plant's server how the firmware sees itself, and people what matters, when it has changed."""
+    """Tells those who ask how the firmware sees itself, and people what matters, when it has changed."""
 
-    def __init__(self, name: str, app: App, board: RemoteBoard) -> None:
+    def __init__(self, name: str, app: App, stand: Stand, notifier: Notifier) -> None:
         self._name = name
         self._app = app
-        self._board = board
+        self._show = stand.show
+        self._notifier = notifier
         self._seen: object = None
         self._told: Mapping[str, Any] = {}
         self._health_at = 0.0
-        self._problem = self._log_problem = ""
+        board = stand.board
+        self._problems: list[tuple[Callable[[], str], str, str]] = [
+            (lambda: board.bus.problem, "{}: waiting for it", "the serial port works again"),
+            (lambda: board.journal.problem, "{}", "the event log is written again"),
+            (stand.problem, "{}", "every part of the board is read again"),
+        ]
+        """What may be wrong, and what is said of it and once it is mended."""
+        self._known = [""] * len(self._problems)
 
     def publish(self, now: float) -> None:
         view = self._app.view()
@@ -102,17 +110,16 @@ class Publisher:
             self._seen = view, codes
             self._health_at = now + HEALTH_S
             said = described(self._app)
+            self._show(self._app, said, now)
             if said != self._told:
-                self._board.publish(said)
                 self._tell(said)
                 self._told = said
-        if self._board.bus.problem != self._problem:
-            self._problem = self._board.bus.problem
-            waits = f"{self._problem}: waiting for it" if self._problem else "the serial port works again"
-            _say(f"{self._name}: {waits}")
-        if self._board.journal.problem != self._log_problem:
-            self._log_problem = self._board.journal.problem
-            _say(f"{self._name}: {self._log_problem or 'the event log is written again'}")
+        for i, (problem, words, mended) in enumerate(self._problems):
+            is_wrong = problem()
+            if is_wrong != self._known[i]:
+                self._known[i] = is_wrong
+                _say(f"{self._name}: {words.format(is_wrong) if is_wrong else mended}")
+        self._notifier.alive(now, status_line(self._told))
 
     def _tell(self, said: Mapping[str, Any]) -> None:
         keys = ("role", "fault", "why")
@@ -157,47 +164,3 @@ def described(app: App) -> dict[str, Any]:
         "session": app.diary.session,
         "bus": bus,
     }
-
-
-# The plant
-
-
-@contextmanager
-def _plant(folder: Path, name: str, switch: int | None, model: str) -> Iterator[Path]:
-    """The socket of the server that has this station's plant: the bench's, else one of its own."""
-    path = _served_by(folder, name)
-    if path is not None:
-        if switch is not None:
-            ask(path, {"do": "switch", "station": name, "position": switch})
-        yield path
-        return
-    path = folder / f"{name}.sock"
-    with _own_server(path, name, FACTORY_POSITION[model] if switch is None else switch):
-        yield path
-
-
-def _served_by(folder: Path, name: str) -> Path | None:
-    for path in folder.glob("*.sock"):
-        try:
-            stations = ask(path, {"do": "status"})["stations"]
-        except TimeoutError:
-            raise OSError(f"{path} does not answer: the process behind it stands still") from None
-        except OSError:  # left behind by one that was killed
-            continue
-        if any(station["station"] == name for station in stations):
-            return path
-    return None
-
-
-@contextmanager
-def _own_server(path: Path, name: str, switch: int) -> Iterator[None]:
-    """A plant in a process of its own, which ends when this one does, however it ends."""
-    with listen(path) as listener:
-        fd = listener.fileno()
-        arguments = [sys.executable, "-m", "hal.simulated.server", str(fd), name, str(switch)]
-        server = subprocess.Popen(arguments, stdin=subprocess.PIPE, pass_fds=[fd], process_group=0)
-    try:
-        yield
-    finally:
-        path.unlink(missing_ok=True)
-        server.communicate()

@@ -1,0 +1,170 @@
+"""What a station stands on: the board that its file names, opened, with whom to tell how it stands."""
+
+import subprocess
+import sys
+import tempfile
+import time
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import AbstractContextManager, ExitStack, contextmanager, nullcontext
+from functools import partial
+from pathlib import Path
+from typing import Any, NamedTuple
+
+from firmware.app import App
+from firmware.config import ConfigError, StationConfig
+from firmware.rotary import FACTORY_POSITION
+from hal.api import Journal, LiveBoard, LiveBus, Store
+from hal.simulated.remote import RemoteBoard, ask
+from hal.simulated.server import listen
+from hal.store import FileStore
+from watti.board_file import load_board
+from watti.calibrate import calibrated, calibration_path
+from watti.desk import Desk, StoredSwitch
+from watti.scenario import serial_of
+
+
+class Kept(NamedTuple):
+    """What a station has whatever it stands on."""
+
+    bus: LiveBus
+    stores: tuple[Store, Store]
+    """Of the group, and of the session."""
+    journal: Journal
+
+
+class Stand(NamedTuple):
+    """A board, and what goes with it."""
+
+    serial: int
+    board: LiveBoard
+    show: Callable[[App, Mapping[str, Any], float], None]
+    """Is told how the station stands, now and then: what its firmware says of itself."""
+    problem: Callable[[], str]
+    """What of the board can't be read, for a person; empty when all can."""
+
+
+@contextmanager
+def opened(config: StationConfig, folder: Path, name: str, switch: int | None, kept: Kept) -> Iterator[Stand]:
+    """The board of this station. `switch`: a position to begin with. Raises `BoardGone`, `ConfigError`, `Refused`."""
+    kind = {"simulated": _simulated, "mock_raspberry": _mock_raspberry, "raspberry": _raspberry}[config.board.kind]
+    with kind(config, folder, name, switch, kept) as stand:
+        yield stand
+
+
+@contextmanager
+def _simulated(config: StationConfig, folder: Path, name: str, switch: int | None, kept: Kept) -> Iterator[Stand]:
+    with _behind(config, folder, name, switch, kept) as board:
+        yield Stand(serial_of(name, config.serial), board, _Told(board, nullcontext()).show, lambda: "")
+
+
+@contextmanager
+def _mock_raspberry(config: StationConfig, folder: Path, name: str, switch: int | None, kept: Kept) -> Iterator[Stand]:
+    """The drivers of a Raspberry Pi on a simulated one, whose plant is the simulated board's."""
+    from hal.raspberry.board import Parts, RaspberryBoard
+    from hal.simulated.pi import SimulatedPi
+
+    spec = calibrated(calibration_path(folder, name), load_board(config.board.file))
+    with ExitStack() as stack:
+        behind = stack.enter_context(_behind(config, folder, name, switch, kept))
+        root = Path(stack.enter_context(tempfile.TemporaryDirectory(prefix="watti-pi-")))
+        pi = SimulatedPi(spec, behind, root, time.monotonic)
+        parts = partial(Parts, spec, pi.hardware, time.monotonic)
+        board = RaspberryBoard(parts, lambda: pi.pump().switch, *kept)
+        stack.callback(board.close)
+        yield Stand(serial_of(name, config.serial), board, _Told(behind, pi.lock).show, lambda: board.problem)
+
+
+@contextmanager
+def _raspberry(config: StationConfig, folder: Path, name: str, switch: int | None, kept: Kept) -> Iterator[Stand]:
+    from hal.raspberry.board import Hardware, Parts, RaspberryBoard
+    from hal.raspberry.identity import chip_serial
+
+    hardware = Hardware()
+    spec = calibrated(calibration_path(folder, name), load_board(config.board.file))
+    serial = config.serial or chip_serial(hardware.places.serial_number)
+    with ExitStack() as stack:
+        stored = None if spec.rotary is not None else StoredSwitch(FileStore(folder / "state" / f"{name}.switch", _say))
+        if switch is not None:
+            if stored is None:
+                raise ConfigError([f"--switch: {spec.name} has a rotary switch of its own: turn that"])
+            stored.turn(switch)
+        position = (lambda: None) if stored is None else (lambda: stored.position)
+        board = RaspberryBoard(partial(Parts, spec, hardware, time.monotonic), position, *kept)
+        stack.callback(board.close)
+        desk = Desk(folder / f"{name}.sock", name, stored)
+        stack.callback(desk.close)
+        yield Stand(serial, board, desk.show, lambda: board.problem)
+
+
+class _Told:
+    """Tells the plant's server what the firmware says of itself, when that has changed."""
+
+    def __init__(self, board: RemoteBoard, lock: AbstractContextManager[object]) -> None:
+        """`lock`: held while something is said to it."""
+        self._board = board
+        self._lock = lock
+        self._told: Mapping[str, Any] = {}
+
+    def show(self, _: App, said: Mapping[str, Any], _now: float) -> None:
+        if said != self._told:
+            self._told = said
+            with self._lock:
+                self._board.publish(said)
+
+
+def _say(sentence: str) -> None:
+    print(sentence, file=sys.stderr, flush=True)
+
+
+# A simulated plant
+
+
+@contextmanager
+def _behind(config: StationConfig, folder: Path, name: str, switch: int | None, kept: Kept) -> Iterator[RemoteBoard]:
+    with _plant(folder, name, switch, config.model) as path:
+        board = RemoteBoard(path, name, kept.bus, *kept.stores, kept.journal)
+        try:
+            yield board
+        finally:
+            board.close()
+
+
+@contextmanager
+def _plant(folder: Path, name: str, switch: int | None, model: str) -> Iterator[Path]:
+    """The socket of the server that has this station's plant: the bench's, else one of its own."""
+    path = _served_by(folder, name)
+    if path is not None:
+        if switch is not None:
+            ask(path, {"do": "switch", "station": name, "position": switch})
+        yield path
+        return
+    path = folder / f"{name}.sock"
+    with _own_server(path, name, FACTORY_POSITION[model] if switch is None else switch):
+        yield path
+
+
+def _served_by(folder: Path, name: str) -> Path | None:
+    for path in folder.glob("*.sock"):
+        try:
+            stations = ask(path, {"do": "status"})["stations"]
+        except TimeoutError:
+            raise OSError(f"{path} does not answer: the process behind it stands still") from None
+        except OSError:  # left behind by one that was killed
+            continue
+        if any(station["station"] == name for station in stations):
+            return path
+    return None
+
+
+@contextmanager
+def _own_server(path: Path, name: str, switch: int) -> Iterator[None]:
+    """A plant in a process of its own, which ends when this one does, however it ends."""
+    with listen(path) as listener:
+        fd = listener.fileno()
+        arguments = [sys.executable, "-m", "hal.simulated.server", str(fd), name, str(switch)]
+        server = subprocess.Popen(arguments, stdin=subprocess.PIPE, pass_fds=[fd], process_group=0)
+    try:
+        yield
+    finally:
+        path.unlink(missing_ok=True)
+        server.communicate()
