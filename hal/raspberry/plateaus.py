@@ -2,8 +2,8 @@
 
 Measured by `tools/pilot_accuracy.py` at all duties from 10 to 96 %, in all states, with edges of 3 us, 50 mV of noise,
 jitter of 5 us and a wild sample now and then: within 0.2 V, never a plateau missed, never a state off. A look is one
-burst of 128 samples as a rule; at 96 %, where a plateau lasts 40 us, two. There a MCP3208 is off by more than 0.2 V in 3
-of 100 000 looks (0.3 V, and of the low plateau, which has 2 V of room); of 200 000 looks none missed it.
+burst of 128 samples as a rule; at 96 %, where a plateau lasts 40 us, two. There a MCP3208 is off by more than 0.2 V in
+3 of 100 000 looks (0.3 V, and of the low plateau, which has 2 V of room); of 200 000 looks none missed it.
 """
 
 from bisect import bisect_right
