@@ -34,7 +34,7 @@ class Row:
         self._settle_s = settle_s
         self._confirmed_da = 0
         self._sent: list[tuple[int, int]] = []
-        """(number, amps) of grants that may or may not have arrived."""
+        """(number, amps) of grants that may or may not have arrived: the highest of all before the last, and the last."""
         self._settling: list[tuple[int, float]] = []
         """(amps, when R is over) of what is being given up."""
         self.number = 0
@@ -103,6 +103,8 @@ class Row:
             self._sent[-1] = (self.number, amps_da)
         else:
             self._sent.append((self.number, amps_da))
+            if len(self._sent) > 2:  # of those before the last only the highest counts
+                del self._sent[0 if self._sent[0][1] <= self._sent[1][1] else 1]
 
     def _confirm(self, amps_da: int, now: float) -> None:
         before = max(self._confirmed_da, *(amps for _, amps in self._sent))

@@ -31,8 +31,7 @@ from firmware.sharing.ledger import AGREES_S, METER_TOLERANCE_DA, Ledger, Row
 from firmware.sharing.members import Member
 from firmware.station import Station
 from firmware.timing import CONTACTOR_S, Timing
-from hal.api import BusPort, Indicator, Inputs, Journal, PilotReading, Store
-from hal.simulated.circuit import duty_to_amps
+from tests.outlet import Outlet
 
 TIMING = Timing(release_s=12.855)  # the shortest that is not refused
 RATING_DA = 480
@@ -43,65 +42,25 @@ STATIONS = range(4)
 POSITIONS_DA = (60, 160, 320, 480)
 
 
-class WorstCar:
-    """An outlet, its vehicle, and their board, in true time; it may draw the most it was offered within R."""
-
-    bus: BusPort
-    store: Store
-    session_store: Store
-    indicator: Indicator
-    journal: Journal
+class WorstCar(Outlet):
+    """Its contactor takes its time to open, and its meter shows what may be drawn, or a part of that."""
 
     def __init__(self) -> None:
-        self.now = 0.0
-        self.offers: list[tuple[float, int]] = [(-inf, 0)]
-        """(since when, deciamps) of the pilot."""
-        self.live = False
+        super().__init__("A", TIMING.reaction_s - EPSILON_S)
         self.opens_at = inf
-        self.letter = "A"
         self.part = 1.0
         """Part of what it may draw that its meter shows."""
-        self.testing = False
-        """Its ground-fault sensor is being tested, and trips at once."""
-        self.pilot = self.contactor = self.meter = self.ground_fault = self.thermometer = self
-
-    def possible_da(self) -> int:
-        """The most it may draw now."""
-        if not self.live:
-            return 0
-        ends = [since for since, _ in self.offers[1:]] + [inf]
-        since = self.now - TIMING.reaction_s + EPSILON_S
-        return max(amps for (_, amps), end in zip(self.offers, ends, strict=True) if end > since)
 
     def plug(self, letter: str) -> None:
         """A vehicle that came has seen nothing of what the pilot was before."""
         self.offers = self.offers[-1:] if self.letter == "A" else self.offers
         self.letter = letter
 
-    def inputs(self) -> Inputs:
-        volts = {"A": 12.0, "B": 9.0, "C": 6.0}[self.letter]
-        pwm = self.offers[-1][1] > 0
-        return Inputs(0, PilotReading(volts, -12.0 if pwm else volts), self.live, self.testing)
-
     def let_go(self) -> None:
         """The dead-man acts."""
         self.steady()
         self.open()
         self.testing = False
-
-    def _offer(self, amps_da: int) -> None:
-        self.offers = [*self.offers[-30:], (self.now, amps_da)]
-
-    # The board's verbs
-
-    def steady(self) -> None:
-        self._offer(0)
-
-    def pwm(self, duty: float) -> None:
-        self._offer(round(duty_to_amps(duty) * 10))
-
-    def fault(self) -> None:
-        self._offer(0)
 
     def close(self) -> None:
         self.live, self.opens_at = True, inf
@@ -112,15 +71,6 @@ class WorstCar:
 
     def current_a(self) -> float:
         return self.possible_da() / 10 * self.part
-
-    def voltage_v(self) -> float:
-        return 240.0
-
-    def test(self, on: bool) -> None:
-        self.testing = on
-
-    def celsius(self) -> float:
-        return 25.0
 
 
 class Process:
@@ -642,6 +592,19 @@ def test_what_the_meter_said_long_before_r_was_over_does_not_agree() -> None:
     assert row.exposure_da(settled(3.0)) == 480
     row.on_status(status(4, row.number, 60, 60), settled(3.0) + 1.0)
     assert row.exposure_da(settled(3.0) + 1.0) == 60
+
+
+def test_a_station_that_never_confirms_fills_no_memory() -> None:
+    ledger, row, _ = charging()
+    for second in range(2, 100):
+        ledger.commit(row, 60 + second % 7, float(second))
+        row.on_status(status(second, 1, 480, 480), float(second))
+    assert len(row._sent) <= 2
+    assert row.exposure_da(100.0) == 480
+    row = Row(6.5, 0.0)
+    for amps_da in (60, 300, 200, 100, 250, 80):
+        row.send(amps_da)
+    assert (row.exposure_da(1.0), row.granted_da) == (300, 80)
 
 
 def test_the_echo_of_an_older_grant_confirms_nothing() -> None:
