@@ -171,7 +171,7 @@ class Replay:
     def compare(self) -> None:
         """Everything that the model has a word for; and the promise, by what the vehicles may draw."""
         assert self.desk.gives == self.model.gives(self.circuit)
-        possible = [process.outlet.possible_da(self.timing.reaction_s) for process in self.processes]
+        possible = [process.outlet.possible_da() for process in self.processes]
         assert sum(possible) <= LIMIT_DA, possible
         for i, process in enumerate(self.processes):
             member = self.member(i)

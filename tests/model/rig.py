@@ -14,9 +14,9 @@ from firmware.sharing.rivals import Rivals
 from firmware.sharing.secondary import Secondary
 from firmware.station import Station
 from firmware.timing import Timing
-from hal.api import BusPort, Indicator, Inputs, Journal, PilotReading, Store
+from hal.api import BusPort
 from hal.simulated.board import MemoryStore
-from hal.simulated.circuit import duty_to_amps
+from tests.outlet import Outlet
 
 RATING_DA = 480
 LIMIT_DA = 120
@@ -37,72 +37,12 @@ class Port(BusPort):
         return said
 
 
-class Outlet:
-    """A board whose vehicle always asks, draws late, and shows nothing on its meter. True seconds."""
-
-    bus: BusPort
-    store: Store
-    session_store: Store
-    indicator: Indicator
-    journal: Journal
-
-    def __init__(self, letter: str) -> None:
-        self.now = 0.0
-        self.volts = {"A": 12.0, "C": 6.0}[letter]
-        self.offers: list[tuple[float, int]] = [(-inf, 0)]
-        """(since when, deciamps) of the pilot."""
-        self.live = self.testing = False
-        self.pilot = self.contactor = self.meter = self.ground_fault = self.thermometer = self
-
-    def inputs(self) -> Inputs:
-        low = -12.0 if self.offers[-1][1] else self.volts
-        return Inputs(0, PilotReading(self.volts, low), self.live, self.testing)
-
-    def possible_da(self, reaction_s: float) -> int:
-        """The most that the vehicle may draw."""
-        ends = [*(since for since, _ in self.offers[1:]), inf]
-        recent = [amps for (_, amps), end in zip(self.offers, ends, strict=True) if end > self.now - reaction_s]
-        return max(recent) if self.live else 0
-
-    def _offer(self, amps_da: int) -> None:
-        self.offers = [*self.offers[-30:], (self.now, amps_da)]
-
-    # The board's verbs
-
-    def steady(self) -> None:
-        self._offer(0)
-
-    def pwm(self, duty: float) -> None:
-        self._offer(round(duty_to_amps(duty) * 10))
-
-    def fault(self) -> None:
-        self._offer(0)
-
-    def close(self) -> None:
-        self.live = True
-
-    def open(self) -> None:
-        self.live = False
-
-    def current_a(self) -> float:
-        return 0.0
-
-    def voltage_v(self) -> float:
-        return 240.0
-
-    def test(self, on: bool) -> None:
-        self.testing = on
-
-    def celsius(self) -> float:
-        return 25.0
-
-
 class Process:
     """One secondary's firmware, by the slowest clock; it runs only when it is told to."""
 
     def __init__(self, serial: int, timing: Timing) -> None:
         self.serial, self.timing = serial, timing
-        self.outlet = Outlet("C")
+        self.outlet = Outlet("C", timing.reaction_s)
         self.port = Port()
         self.lives = 0
         self.start(0.0)
@@ -190,7 +130,7 @@ class Desk:
         """A new life, which knows nothing."""
         self.lives += 1
         self.identity = Identity(99, self.lives)
-        outlet, at = Outlet("A"), self.local(now)
+        outlet, at = Outlet("A", self.timing.reaction_s), self.local(now)
         station = Station(outlet, self.timing, RATING_DA)
         station.start(outlet.inputs(), at)
         rivals = Rivals(MemoryStore(), 0)
