@@ -31,6 +31,8 @@ class Mutant(NamedTuple):
     """What the station does then; a sentence."""
     within: int
     """One of the seeds from 0 to below this finds it."""
+    soonest: int
+    """The one of them whose world says so in the least time: it is tried first."""
 
     @property
     def room(self) -> str:
@@ -61,6 +63,7 @@ MUTANTS = (
         "for _, amps in ():",
         "A raise counts when it is confirmed.",
         15,
+        11,
     ),
     Mutant(
         "cut_counts_when_sent",
@@ -69,6 +72,7 @@ MUTANTS = (
         "self._sent, self._confirmed_da = [(self.number, amps_da)], 0",
         "A cut counts when it is sent.",
         10,
+        3,
     ),
     Mutant(
         "cut_counts_before_r",
@@ -77,6 +81,7 @@ MUTANTS = (
         "if False:",
         "A cut counts when it is confirmed, without R.",
         10,
+        3,
     ),
     Mutant(
         "r_counts_short",
@@ -85,6 +90,7 @@ MUTANTS = (
         "now + self._settle_s - 1.0",
         "R is counted a second short.",
         30,
+        11,
     ),
     Mutant(
         "rows_go_early",
@@ -93,6 +99,7 @@ MUTANTS = (
         "self.timing.lease_s",
         "A station of which nothing is heard counts for a lease only.",
         60,
+        57,
     ),
     Mutant(
         "others_are_free",
@@ -101,6 +108,7 @@ MUTANTS = (
         "if False:",
         "A raise does not wait for what the others have.",
         20,
+        11,
     ),
     Mutant(
         "lease_from_arrival",
@@ -109,6 +117,7 @@ MUTANTS = (
         "now + grant.lease_ds / 10",
         "A lease starts when the grant arrives.",
         60,
+        31,
     ),
     Mutant(
         "lease_for_ever",
@@ -117,6 +126,7 @@ MUTANTS = (
         "inf",
         "A lease does not end.",
         60,
+        31,
     ),
     Mutant(
         "no_quiet_start",
@@ -125,6 +135,7 @@ MUTANTS = (
         "rng.random()",
         "A primary that starts gives as soon as it likes.",
         10,
+        0,
     ),
     Mutant(
         "gives_while_quiet",
@@ -133,6 +144,7 @@ MUTANTS = (
         "self.giving = True",
         "A primary gives before its quiet start is over.",
         5,
+        0,
     ),
     Mutant(
         "lost_row_goes",
@@ -141,6 +153,7 @@ MUTANTS = (
         "self.ledger.rows.remove(member.row)",
         "What a lost member may still draw is forgotten at once.",
         40,
+        31,
     ),
     Mutant(
         "never_planned_again",
@@ -149,6 +162,7 @@ MUTANTS = (
         "self._shortage",
         "Shares are not computed anew when somebody comes or goes.",
         5,
+        0,
     ),
     Mutant(
         "three_others_only",
@@ -157,6 +171,7 @@ MUTANTS = (
         "len(self.secondaries) >= MAX_SECONDARIES - 1",
         "A group is full with three secondaries.",
         20,
+        18,
     ),
     Mutant(
         "raise_never_comes",
@@ -165,6 +180,7 @@ MUTANTS = (
         "return given",
         "Nobody is ever granted more than it has.",
         5,
+        0,
     ),
     Mutant(
         "shares_stay_low",
@@ -173,6 +189,7 @@ MUTANTS = (
         "water = min(claim.floor_da for claim in fed)",
         "Nobody is given more than the least it can use.",
         10,
+        2,
     ),
     Mutant(
         "first_is_favoured",
@@ -181,6 +198,7 @@ MUTANTS = (
         "min(max(water - 30 * (i > 0), claim.floor_da), claim.cap_da) for i, claim in enumerate(fed)",
         "All but the first of the group are given less.",
         20,
+        13,
     ),
     Mutant(
         "shortage_stops_all",
@@ -189,6 +207,7 @@ MUTANTS = (
         "return [False] * len(claims)\n",
         "Where not all can be served nobody is.",
         60,
+        51,
     ),
     Mutant(
         "turns_of_seconds",
@@ -197,6 +216,7 @@ MUTANTS = (
         "claim.turn_s < 5.0",
         "Where amps are short turns change each few seconds.",
         60,
+        51,
     ),
     Mutant(
         "session_twice",
@@ -205,6 +225,7 @@ MUTANTS = (
         "*station, 0)",
         "All enrolments of two lives with each other are one session.",
         5,
+        2,
     ),
     Mutant(
         "lost_answer_mutes",
@@ -213,6 +234,7 @@ MUTANTS = (
         "inf",
         "A station whose answer to its assignment was lost never answers a probe again.",
         40,
+        22,
     ),
     Mutant(
         "garbage_is_nobody",
@@ -221,6 +243,7 @@ MUTANTS = (
         "if False:",
         "Where several answer at once the search goes on elsewhere.",
         10,
+        5,
     ),
     Mutant(
         "one_search_only",
@@ -229,6 +252,7 @@ MUTANTS = (
         "if False:",
         "After its first search a primary looks for nobody any more.",
         5,
+        0,
     ),
     Mutant(
         "rival_is_ignored",
@@ -237,6 +261,7 @@ MUTANTS = (
         "elif False:",
         "A primary that hears another one goes on.",
         40,
+        3,
     ),
     Mutant(
         "yields_for_ever",
@@ -245,6 +270,7 @@ MUTANTS = (
         "False",
         "A primary that has yielded does not start again when the other has become a secondary.",
         60,
+        55,
     ),
     Mutant(
         "never_alone",
@@ -253,6 +279,7 @@ MUTANTS = (
         "self._lapses_at = inf",
         "A station does not notice that it has lost its primary.",
         10,
+        8,
     ),
     Mutant(
         "alone_for_ever",
@@ -261,6 +288,7 @@ MUTANTS = (
         "pass",
         "A station with a primary still says that it has none.",
         20,
+        18,
     ),
     Mutant(
         "closes_in_b",
@@ -269,6 +297,7 @@ MUTANTS = (
         'self.state in ("B2", "C2", "D2")',
         "A station closes on a vehicle that does not ask.",
         5,
+        2,
     ),
     Mutant(
         "stays_closed_in_b",
@@ -277,6 +306,7 @@ MUTANTS = (
         "self.faults.urgent",
         "A station does not open when the vehicle has done.",
         10,
+        0,
     ),
     Mutant(
         "stays_closed_on_fault",
@@ -285,6 +315,7 @@ MUTANTS = (
         "",
         "A fault does not open the contactor.",
         40,
+        13,
     ),
     Mutant(
         "no_end_under_load",
@@ -293,6 +324,7 @@ MUTANTS = (
         "return False and",
         "A vehicle that does not stop without PWM is waited for without end.",
         60,
+        45,
     ),
     Mutant(
         "closes_without_lease",
@@ -301,6 +333,7 @@ MUTANTS = (
         "self.offered_da >= MIN_OFFER_DA",
         "A station closes at the 6 A of a vehicle that waits.",
         5,
+        2,
     ),
     Mutant(
         "self_test_skipped",
@@ -309,6 +342,7 @@ MUTANTS = (
         "",
         "A station does not wait for the result of the self-test before it closes.",
         5,
+        3,
     ),
     Mutant(
         "offers_its_rating",
@@ -317,6 +351,7 @@ MUTANTS = (
         "self.sensors.ceiling_da if self.holder.amps_da else 0",
         "A station that holds anything offers all it is rated for.",
         5,
+        0,
     ),
     Mutant(
         "cut_not_passed_on",
@@ -325,6 +360,7 @@ MUTANTS = (
         "if 0 < want < self.offered_da:",
         "The pilot does not follow a lease that becomes smaller.",
         20,
+        12,
     ),
     Mutant(
         "raise_at_any_time",
@@ -333,6 +369,7 @@ MUTANTS = (
         "False",
         "The pilot is raised sooner than 5 s after its last change.",
         10,
+        0,
     ),
     Mutant(
         "duty_off",
@@ -341,6 +378,7 @@ MUTANTS = (
         "amps / 0.58",
         "The duty cycle says 3 % more than the lease.",
         5,
+        0,
     ),
     Mutant(
         "late_out_of_c",
@@ -349,6 +387,7 @@ MUTANTS = (
         "",
         "A vehicle that leaves C is believed after a quarter of a second only.",
         10,
+        3,
     ),
     Mutant(
         "faults_never_clear",
@@ -357,6 +396,7 @@ MUTANTS = (
         "return inf",
         "A fault stays when its cause has gone and its pause is over.",
         40,
+        12,
     ),
     Mutant(
         "causes_never_end",
@@ -365,6 +405,7 @@ MUTANTS = (
         "pass",
         "The cause of a fault is taken to be there for ever.",
         10,
+        0,
     ),
     Mutant(
         "stuck_too_soon",
@@ -373,6 +414,7 @@ MUTANTS = (
         "+ 0.01",
         "A contactor that takes its time is said to be stuck, for good.",
         10,
+        3,
     ),
     Mutant(
         "turn_is_ignored",
@@ -381,6 +423,7 @@ MUTANTS = (
         "pass",
         "A turned switch changes nothing.",
         10,
+        0,
     ),
     Mutant(
         "role_without_leave",
@@ -389,6 +432,7 @@ MUTANTS = (
         "pass",
         "What was granted in one role is kept in the next.",
         20,
+        3,
     ),
 )
 
