@@ -47,5 +47,10 @@ _CHARGES, _IDLES, _DRAWS_UNASKED = (
     b"\0\x1f\0\0\0\x04\x21\0",
     b"\0\x1f\0\0\x01\x02\x18\0",
 )
-REPORTS = (_CHARGES + _IDLES + _DRAWS_UNASKED,)
-"""A vehicle that draws without an offer, after it had settled on one and idled."""
+_NEVER_CONFIRMS = (
+    b'\x02\x1f\x03\0\0\x03%\xb2\x01\x1f\0(&\x03#\xd3\0\x1f\0\0\0\0"\xbb\0\x1f\xff\x18\0\x06\x1ak'
+    b"\0\x1f\x18\x18\0\x06#\xec\x02\x1f\xff(\xff\x04\x0c\xc9\0\x1f\x18\x18\0\x07#4"
+)
+REPORTS = (_CHARGES + _IDLES + _DRAWS_UNASKED, _NEVER_CONFIRMS)
+"""A vehicle that draws without an offer, after it had settled on one and idled; grants that change and are never
+confirmed: the book grew with each."""
