@@ -13,6 +13,7 @@ from firmware.bus.health import BusHealth
 from firmware.bus.messages import Identity, Reason
 from firmware.bus.plain import PlainModbus
 from firmware.bus.registers import MAP_VERSION, pack
+from firmware.bus.versions import OWN
 from firmware.diary import Diary, Seen
 from firmware.lamp import light
 from firmware.protection import NUMBER
@@ -62,7 +63,7 @@ class App:
 
     def __init__(self, setup: Setup, board: Board, rng: Random, inputs: Inputs, now: float) -> None:
         """`rng` is the only source of chance: boot nonces and listening times. `inputs`: the first look."""
-        self._setup = setup
+        self.setup = setup
         self._board = board
         self._rng = rng
         self._started_at = now
@@ -257,7 +258,7 @@ class App:
         return pack(
             (
                 MAP_VERSION,
-                self._setup.serial,
+                self.setup.serial,
                 station.rating_da,
                 255 if view.switch is None else view.switch,
                 _ROLE_NUMBER[view.role],
@@ -275,6 +276,7 @@ class App:
                 int(self._now - self._started_at),
                 int(self.diary.total_kwh * 1000),
                 round(celsius * 10) & 0xFFFF if abs(celsius) < _MOST_C else _UNKNOWN_C,
+                *OWN,
             )
         )
 
@@ -290,7 +292,7 @@ class App:
 
     def _revive(self, now: float) -> None:
         """A process that stood still for longer than a lease starts anew: nothing it remembers of the group is true."""
-        if now - self._wake <= self._setup.timing.lease_s:
+        if now - self._wake <= self.setup.timing.lease_s:
             return
         self._wake = now
         self.diary.write("stall", now, for_s=round(now - self._now, 1))
@@ -300,7 +302,7 @@ class App:
     def _take_role(self, now: float) -> None:
         if self.role is not None:
             self.role.close(now)
-        setting = self._setup.chart.setting(self._switch, self._setup.rating_a)
+        setting = self.setup.chart.setting(self._switch, self.setup.rating_a)
         self.why = setting.why
         self.role = self._new_role(setting, now)
         for code in _SWITCH_FAULTS:
@@ -309,7 +311,7 @@ class App:
     def _new_role(self, setting: Setting, now: float) -> Primary | Secondary | None:
         if self._switch is None:
             return None  # unreadable is no turn: to whom it has yielded stands
-        setup, station, bus = self._setup, self.station, self._board.bus
+        setup, station, bus = self.setup, self.station, self._board.bus
         identity = Identity(setup.serial, self._rng.getrandbits(32))
         rivals = Rivals(self._board.store, self._switch)
         if setting.role is Role.SECONDARY:

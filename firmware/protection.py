@@ -207,6 +207,14 @@ FAULTS = (
         "The group has four secondaries already.",
     ),
     Fault(
+        26,
+        "protocol",
+        Severity.GROUP,
+        Clears.CAUSE,
+        (1, 4),
+        "This station's firmware speaks another protocol than the primary's: update the older one.",
+    ),
+    Fault(
         13,
         "bus_port",
         Severity.GROUP,
@@ -264,8 +272,8 @@ NUMBER = {fault.code: fault.number for fault in FAULTS}
 
 
 def word(number: int) -> str:
-    """The code for a number in a register; empty for 0 and for one of a later version."""
-    return next((fault.code for fault in FAULTS if fault.number == number), "")
+    """The code for a number in a register; empty for 0. A later version may have one that is not known here."""
+    return next((fault.code for fault in FAULTS if fault.number == number), f"fault_{number}" if number else "")
 
 
 def table() -> str:

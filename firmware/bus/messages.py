@@ -14,12 +14,12 @@ from typing import Any, NamedTuple
 from zlib import crc32
 
 from firmware.bus.rtu import frame
+from firmware.bus.versions import PROTOCOL, Software
 
 POLL = 0x17
 ENROL = 0x41
 UNENROLLED = 247  # unit address of a station that no primary has enrolled
 ADDRESSES = range(1, 247)
-PROTOCOL = 1  # version of everything in this file
 
 STATUS_REGISTER = 0x0100
 GRANT_REGISTER = 0x0200
@@ -111,6 +111,7 @@ class Here(NamedTuple):
     """Answer to a probe."""
 
     station: Identity
+    software: Software
 
 
 class Assign(NamedTuple):
@@ -125,6 +126,8 @@ class Assign(NamedTuple):
 class Assigned(NamedTuple):
     station: Identity
     session: int
+    rating_da: int
+    """Of its model."""
 
 
 class Refuse(NamedTuple):
@@ -133,7 +136,9 @@ class Refuse(NamedTuple):
     primary: Identity
     serial: int
     why: int
-    """One of REFUSED_FULL, REFUSED_TWIN."""
+    """REFUSED_FULL, REFUSED_TWIN, REFUSED_PROTOCOL, or a later version's."""
+    software: Software
+    """The primary's."""
 
 
 class AreYouSecondary(NamedTuple):
@@ -147,8 +152,9 @@ class AreYouSecondary(NamedTuple):
 
 REFUSED_FULL = 1
 REFUSED_TWIN = 2
+REFUSED_PROTOCOL = 3
 
-STATUS = struct.Struct(">IIHHHHHH")  # question, granted, flags, offered, drawn, rating, fault, spare
+STATUS = struct.Struct(">IIHHHHH")  # question, granted, flags, offered, drawn, rating, fault
 _GRANT = struct.Struct(">HIIIIHHHH")  # serial high, serial low, session, number, question, amps, lease, limit, reason
 _CHECK = struct.Struct(">I")
 _POLL_HEAD = struct.Struct(">BBHHHHB")
@@ -196,7 +202,7 @@ def decode_poll(data: bytes) -> Poll | None:
 
 
 def encode_status(address: int, session: int, status: Status) -> bytes:
-    payload = STATUS.pack(*status, PROTOCOL)
+    payload = STATUS.pack(*status)
     return frame(bytes((address, POLL, STATUS_SIZE)) + payload + _CHECK.pack(crc32(payload, session)))
 
 
@@ -210,19 +216,21 @@ def decode_status(data: bytes, session: int) -> Status | None:
     payload = data[3:-6]
     if crc32(payload, session) != int.from_bytes(data[-6:-2], "big"):
         return None
-    return Status(*STATUS.unpack(payload)[:-1])
+    return Status(*STATUS.unpack(payload))
 
 
 _SUBCODES: dict[type, tuple[int, struct.Struct]] = {
     Probe: (1, struct.Struct(">6sI6sB?")),
-    Here: (2, struct.Struct(">6sI")),
+    Here: (2, struct.Struct(">6sIBI")),
     Assign: (3, struct.Struct(">6sI6sIIB")),
-    Assigned: (4, struct.Struct(">6sII")),
-    Refuse: (5, struct.Struct(">6sI6sB")),
+    Assigned: (4, struct.Struct(">6sIIH")),
+    Refuse: (5, struct.Struct(">6sI6sBBI")),
     AreYouSecondary: (6, struct.Struct(">6sI6s?")),
 }
 """Subcode and layout of each message; serial numbers are six bytes."""
 _BY_SUBCODE = {subcode: (kind, layout) for kind, (subcode, layout) in _SUBCODES.items()}
+_FROZEN = (Probe, Here, Refuse, AreYouSecondary)  # see `firmware.bus.versions`
+_FROZEN_SEED = 1
 
 
 def enrolment_length(kind: type) -> int:
@@ -235,27 +243,32 @@ def encode_enrolment(address: int, message: Enrolment) -> bytes:
     subcode, layout = _SUBCODES[type(message)]
     payload = layout.pack(*_fields(message))
     body = bytes((address, ENROL, subcode, len(payload) + _CHECK.size)) + payload
-    return frame(body + _CHECK.pack(crc32(body[2:], PROTOCOL)))
+    return frame(body + _CHECK.pack(crc32(body[2:], _seed(type(message)))))
 
 
-def _six(serial: int) -> bytes:
-    return serial.to_bytes(6, "big")
+def _seed(kind: type) -> int:
+    """Of the check: a message of another protocol does not pass, unless it is of a kind that never changes."""
+    return _FROZEN_SEED if kind in _FROZEN else PROTOCOL
+
+
+def _life(identity: Identity) -> tuple[bytes, int]:
+    return identity.serial.to_bytes(6), identity.nonce
 
 
 def _fields(message: Enrolment) -> tuple[bytes | int, ...]:
     match message:
         case Probe(primary, bits, low_bits, sits):
-            return (_six(primary.serial), primary.nonce, _six(bits), low_bits, sits)
-        case Here(station):
-            return (_six(station.serial), station.nonce)
+            return (*_life(primary), bits.to_bytes(6), low_bits, sits)
+        case Here(station, software):
+            return (*_life(station), *software)
         case Assign(primary, station, counter, address):
-            return (_six(primary.serial), primary.nonce, _six(station.serial), station.nonce, counter, address)
-        case Assigned(station, session):
-            return (_six(station.serial), station.nonce, session)
-        case Refuse(primary, serial, why):
-            return (_six(primary.serial), primary.nonce, _six(serial), why)
+            return (*_life(primary), *_life(station), counter, address)
+        case Assigned(station, session, rating_da):
+            return (*_life(station), session, rating_da)
+        case Refuse(primary, serial, why, software):
+            return (*_life(primary), serial.to_bytes(6), why, *software)
         case AreYouSecondary(primary, serial, sat):
-            return (_six(primary.serial), primary.nonce, _six(serial), sat)
+            return (*_life(primary), serial.to_bytes(6), sat)
 
 
 def decode_enrolment(data: bytes) -> Enrolment | None:
@@ -264,26 +277,22 @@ def decode_enrolment(data: bytes) -> Enrolment | None:
         return None
     kind, layout = _BY_SUBCODE[data[2]]
     payload = data[4:-6]
-    if len(payload) != layout.size or crc32(data[2:-6], PROTOCOL) != int.from_bytes(data[-6:-2], "big"):
+    if len(payload) != layout.size or crc32(data[2:-6], _seed(kind)) != int.from_bytes(data[-6:-2], "big"):
         return None
     serial, nonce, *rest = layout.unpack(payload)
-    return _message(kind, Identity(_number(serial), nonce), rest)
-
-
-def _number(six: bytes) -> int:
-    return int.from_bytes(six, "big")
+    return _message(kind, Identity(int.from_bytes(serial), nonce), rest)
 
 
 def _message(kind: type, sender: Identity, rest: list[Any]) -> Enrolment:
     """`rest`: the fields after the identity that every message begins with."""
     if kind is Probe:
-        return Probe(sender, _number(rest[0]), rest[1], rest[2])
+        return Probe(sender, int.from_bytes(rest[0]), rest[1], rest[2])
     if kind is Here:
-        return Here(sender)
+        return Here(sender, Software(*rest))
     if kind is Assign:
-        return Assign(sender, Identity(_number(rest[0]), rest[1]), rest[2], rest[3])
+        return Assign(sender, Identity(int.from_bytes(rest[0]), rest[1]), rest[2], rest[3])
     if kind is Assigned:
-        return Assigned(sender, rest[0])
+        return Assigned(sender, *rest)
     if kind is Refuse:
-        return Refuse(sender, _number(rest[0]), rest[1])
-    return AreYouSecondary(sender, _number(rest[0]), rest[1])
+        return Refuse(sender, int.from_bytes(rest[0]), rest[1], Software(*rest[2:]))
+    return AreYouSecondary(sender, int.from_bytes(rest[0]), rest[1])

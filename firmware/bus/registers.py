@@ -6,7 +6,8 @@
 from collections.abc import Sequence
 from typing import NamedTuple
 
-MAP_VERSION = 1
+MAP_VERSION = 2
+"""Later versions append rows and change none."""
 
 
 class Register(NamedTuple):
@@ -38,6 +39,8 @@ MAP = (
     Register("uptime", 2, "s", "since the firmware started"),
     Register("energy", 2, "Wh", "delivered in this station's life, in steps of 100"),
     Register("temperature", 1, "0.1 C", "inside the station, two's complement; 32768 = not known"),
+    Register("protocol", 1, "", "version of what the stations of a group say to each other"),
+    Register("firmware", 2, "", "version: major and minor in a byte each, patch in a register"),
 )
 LENGTH = sum(register.size for register in MAP)
 

@@ -3,6 +3,7 @@
 from math import inf
 
 from firmware.bus.messages import AVAILABLE, CONNECTED, WANTS, Identity, Reason, Status
+from firmware.bus.versions import OWN
 from firmware.sharing.demand import Demand
 from firmware.sharing.fair import TURN_S, Claim
 from firmware.sharing.ledger import Row
@@ -21,9 +22,11 @@ class Member:
         "late",
         "missed",
         "polls",
+        "rating_da",
         "reason",
         "row",
         "session",
+        "software",
         "status",
         "target_da",
         "turns_at",
@@ -35,6 +38,9 @@ class Member:
         self.demand = Demand(timing)
         self.address = 0
         self.session = 0
+        self.software = OWN
+        self.rating_da = 0
+        """Of its model; 0 until it has said."""
         self.status: Status | None = None
         self.target_da = 0
         self.reason = Reason.IDLE
@@ -49,9 +55,9 @@ class Member:
         need = WANTS | AVAILABLE
         return self.status is not None and self.status.flags & need == need
 
-    def join(self, address: int, session: int) -> None:
+    def join(self, address: int, session: int, rating_da: int) -> None:
         """It has taken an address: none of its questions in this session is answered yet."""
-        self.address, self.session, self.row.answered = address, session, 0
+        self.address, self.session, self.rating_da, self.row.answered = address, session, rating_da, 0
 
     def on_status(self, status: Status, now: float) -> bool:
         """Take over a report. Whether anything that matters for the shares has changed."""

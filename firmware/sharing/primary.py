@@ -18,6 +18,7 @@ from firmware.bus.rtu import air_s
 from firmware.sharing.enroller import Enroller
 from firmware.sharing.group import Group
 from firmware.sharing.members import Member
+from firmware.sharing.refusals import Refusal
 from firmware.sharing.rivals import Phase, Rivals
 from firmware.station import Station
 from firmware.timing import Timing
@@ -83,6 +84,8 @@ class Primary:
         self._cycle_at = now + timing.poll_s + _LISTEN_S + rng.random() * _LISTEN_SPREAD_S
         self._cycle_began: float | None = None
         self._recheck_at = inf
+        self._intruder: int | None = None
+        """The other primary that is shown while this one sits."""
         self.hold = False
         """Grant nothing for now: the switch is being turned."""
         self.over = False
@@ -99,14 +102,26 @@ class Primary:
         return "primary" if self.group.secondaries else "standalone"
 
     @property
-    def whom(self) -> tuple[int, ...]:
-        """Serials of its secondaries."""
-        return tuple([member.identity.serial for member in self.group.secondaries])
+    def whom(self) -> tuple[object, ...]:
+        """Serials of its secondaries, and the stations that it refuses."""
+        return (*[member.identity.serial for member in self.group.secondaries], self.refusals)
+
+    @property
+    def refusals(self) -> tuple[Refusal, ...]:
+        """The stations that it does not take into its group, as long as they ask."""
+        return self._enroller.refusals.rows
+
+    @property
+    def rival(self) -> int | None:
+        """Serial of the other primary that is shown: the one it yielded to, or an intruder."""
+        return self.rivals.serial if self.phase is Phase.YIELDED else self._intruder
 
     @property
     def group_fields(self) -> Mapping[str, object]:
-        """With whom it shares, for the event log."""
-        return {"members": [f"{serial:012X}" for serial in self.whom]}
+        """With whom it shares, for the event log; with whom it does not, and why."""
+        members = [f"{member.identity.serial:012X}" for member in self.group.secondaries]
+        refused = [refusal.fields for refusal in self.refusals]
+        return {"members": members, **({"refused": refused} if refused else {})}
 
     @property
     def reason(self) -> Reason:
@@ -188,7 +203,7 @@ class Primary:
         jitter = _JITTER if self.group.giving else _QUIET_JITTER
         self._cycle_at = now + self._timing.poll_s * (1 - jitter * self._rng.random())
         self._search_until = inf
-        self._enroller.begin()
+        self._enroller.begin(now)
         self.group.tend(now)
         self._show_rival(now)
         self._share(now)
@@ -296,7 +311,7 @@ class Primary:
                 self._on_former_rival(message.station.serial)
             elif isinstance(message, msg.Here) and isinstance(waiting, Branch) and waiting.holds(message.station):
                 self._master.answered()
-                self._on_here(message.station, now)
+                self._on_here(message, now)
             elif isinstance(message, msg.Assigned) and isinstance(waiting, msg.Assign):
                 if self._enroller.on_assigned(message, waiting):
                     self._master.answered()
@@ -320,7 +335,7 @@ class Primary:
                 self._enroller.on_suspect(answered=False, now=now)
         elif isinstance(waiting, Branch):
             self._end_cycle(now)
-            self._enroller.on_nothing(garbled)
+            self._enroller.on_nothing(garbled, now)
 
     def _end_cycle(self, now: float) -> None:
         """All polls and the first probe are through; more probes may follow until the next cycle."""
@@ -333,11 +348,11 @@ class Primary:
         """How long probing may go on: nobody's lease waits for a poll before the quiet start is over."""
         return max(now + _SEARCH_S, self._cycle_at) if self.group.giving else now + _QUIET_SEARCH_S
 
-    def _on_here(self, station: Identity, now: float) -> None:
+    def _on_here(self, here: msg.Here, now: float) -> None:
         if self._cycle_began is not None:
             self._cycle_began = None
             self._search_until = self._search_ends(now)
-        self._enroller.on_here(station, now)
+        self._enroller.on_here(here, now)
         if self._enroller.suspect is not None:
             self._polls.appendleft(self._enroller.suspect)
 
@@ -369,6 +384,7 @@ class Primary:
         self.phase = Phase.YIELDED
         self.group.giving = False
         self.group.secondaries.clear()
+        self._enroller.refusals.clear()
         self._polls.clear()
         self._enroller.letters.clear()
         self._cycle_began, self._search_until = None, -inf
@@ -379,7 +395,8 @@ class Primary:
         self._station.set_fault("more_than_one_primary", now)
 
     def _show_rival(self, now: float) -> None:
-        self._station.mark_fault("more_than_one_primary", self.rivals.named(now) is not None, now)
+        self._intruder = self.rivals.named(now)
+        self._station.mark_fault("more_than_one_primary", self._intruder is not None, now)
 
     def _on_former_rival(self, serial: int) -> None:
         if serial == self.rivals.serial:

@@ -6,8 +6,6 @@ from math import inf
 from firmware.bus.health import BusHealth
 from firmware.bus.messages import (
     ENROL,
-    REFUSED_FULL,
-    REFUSED_TWIN,
     UNENROLLED,
     AreYouSecondary,
     Assign,
@@ -29,14 +27,14 @@ from firmware.bus.messages import (
 )
 from firmware.bus.plain import PlainModbus
 from firmware.bus.rtu import Splitter
+from firmware.bus.versions import OWN
+from firmware.sharing.refusals import PAUSE_S, Refusal, code_of
 from firmware.station import Station
 from firmware.timing import Timing
 from hal.api import BusPort
 
 _TALK = 4  # bytes: fewer are the glitch of a transmitter that turns off
 _FIRST_POLL_S = 2.0  # an enrolled station that is not polled by then answers probes again: its answer was lost
-_REFUSALS = {REFUSED_FULL: ("group_full", 5.0), REFUSED_TWIN: ("duplicate_serial", 30.0)}
-"""By code: the fault shown, and for how long (s) the station leaves the bus to the others."""
 _NO_PRIMARY_S = 10.0  # without a primary for this long: shown as a fault
 
 
@@ -69,8 +67,8 @@ class Secondary:
         """Serial of the primary of this session."""
         self._lapses_at = now + _NO_PRIMARY_S
         """When what is so now ends: a membership without polls, a refusal, being alone without showing it."""
-        self._refused = ""
-        """Fault code of why the primary did not take this station; shown until it does or falls silent."""
+        self.refusal: Refusal | None = None
+        """Which primary did not take this station, and why; shown until it does or falls silent."""
         self._mute_until = -inf
         self._probed_at = -inf
         """When a primary's probe was last answered: one that goes on asking does not hear this station."""
@@ -82,22 +80,23 @@ class Secondary:
 
     @property
     def reason(self) -> Reason:
-        if self._refused:
-            return Reason.GROUP_FULL if self._refused == "group_full" else Reason.FAULT
+        if self.refusal is not None:
+            return Reason.GROUP_FULL if self.refusal.code == "group_full" else Reason.FAULT
         holder = self._station.holder
         if self._address == UNENROLLED or holder.grant is None or holder.lapsed:
             return Reason.NO_PRIMARY
         return holder.grant.reason
 
     @property
-    def whom(self) -> tuple[int | None, int]:
-        """Serial of its primary, and the group's total as last heard."""
-        return self._primary, self.limit_da
+    def whom(self) -> tuple[object, ...]:
+        """Serial of its primary, the group's total as last heard, and who refused it."""
+        return self._primary, self.limit_da, self.refusal
 
     @property
     def group_fields(self) -> Mapping[str, object]:
-        """With whom it shares, for the event log."""
-        return {"primary": None if self._primary is None else f"{self._primary:012X}"}
+        """With whom it shares, for the event log; or who does not take it, and why."""
+        primary = None if self._primary is None else f"{self._primary:012X}"
+        return {"primary": primary, **({"refused_by": self.refusal.fields} if self.refusal is not None else {})}
 
     @property
     def enrolled(self) -> bool:
@@ -123,16 +122,16 @@ class Secondary:
             self._lapses_at = now + _NO_PRIMARY_S
 
     def _forget_refusal(self, now: float) -> None:
-        if self._refused:
-            self._station.end_fault(self._refused, now)
-            self._refused, self._mute_until = "", -inf
+        if self.refusal is not None:
+            self._station.end_fault(self.refusal.code, now)
+            self.refusal, self._mute_until = None, -inf
 
     def close(self, now: float) -> None:
         """This role ends: the switch was turned."""
         self._station.leave(now)
         self._end_loneliness(now)
-        for code in ("group_full", "duplicate_serial", "configuration"):
-            self._station.end_fault(code, now)
+        self._forget_refusal(now)
+        self._station.end_fault("configuration", now)
 
     # What is heard
 
@@ -181,12 +180,12 @@ class Secondary:
         if isinstance(message, Refuse) and message.serial == self._identity.serial:
             self._on_refuse(message, now)
         elif isinstance(message, AreYouSecondary) and message.serial == self._identity.serial:
-            return Here(self._identity)
+            return Here(self._identity, OWN)
         elif now < self._mute_until:
             return None
         elif isinstance(message, Probe) and self._identity.serial & ((1 << message.low_bits) - 1) == message.bits:
             self._probed_at = now
-            return Here(self._identity)
+            return Here(self._identity, OWN)
         elif isinstance(message, Assign) and message.station == self._identity:
             return self._join(message, now)
         return None
@@ -204,7 +203,7 @@ class Secondary:
         self._end_loneliness(now)
         self._forget_refusal(now)
         self._station.join(now)
-        return Assigned(self._identity, self._session)
+        return Assigned(self._identity, self._session, self._station.rating_da)
 
     def _leave(self, now: float) -> None:
         """Nothing heard from the primary for a lease: the address is given back."""
@@ -219,13 +218,11 @@ class Secondary:
             self._station.end_fault(code, now)
 
     def _on_refuse(self, message: Refuse, now: float) -> None:
-        if message.why not in _REFUSALS:
-            return
         if self.enrolled:
             self._leave(now)
         self._end_loneliness(now)
         self._forget_refusal(now)
-        self._refused, pause_s = _REFUSALS[message.why]
-        self._mute_until = now + pause_s
+        self.refusal = Refusal(message.primary.serial, code_of(message.why), message.software)
+        self._mute_until = now + PAUSE_S[self.refusal.code]
         self._lapses_at = self._mute_until + _NO_PRIMARY_S
-        self._station.set_fault(self._refused, now)
+        self._station.set_fault(self.refusal.code, now)

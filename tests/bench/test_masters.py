@@ -13,6 +13,7 @@ from pymodbus.client import ModbusSerialClient
 from pymodbus.pdu.mei_message import ReadDeviceInformationResponse
 
 from firmware.bus.registers import LENGTH, MAP
+from firmware.bus.versions import OWN
 from tests.bench.helpers import ENVIRONMENT, PATIENCE_S, WATTI, Bench, Desk, running, wait_for
 from watti.scenario import serial_of
 
@@ -71,7 +72,8 @@ def named(registers: Registers) -> dict[str, int]:
 @pytest.mark.parametrize("kind", [HOLDING, INPUT])
 def test_mbpoll_reads_a_lone_secondary(lone: Path, mbpoll: Callable[..., Registers], kind: str) -> None:
     read = named(mbpoll(lone / "bus" / "2", LONE, kind))
-    expected = {"map_version": 1, "serial": serial_of("s1", None), "rating": 480, "switch": 0xF, "role": 3}
+    expected = {"map_version": 2, "serial": serial_of("s1", None), "rating": 480, "switch": 0xF, "role": 3}
+    expected |= {"protocol": OWN.protocol, "firmware": OWN.firmware}
     assert expected.items() <= read.items()
     assert read["state"].to_bytes(2, "big") == b"A1"
     assert mbpoll(lone / "bus" / "2", LONE, kind, LENGTH + 1) == {}

@@ -13,6 +13,7 @@ from firmware.bus.health import BusHealth
 from firmware.bus.plain import PlainModbus
 from firmware.bus.registers import LENGTH, MAP, pack
 from firmware.bus.rtu import MAX_FRAME, Splitter, frame, is_frame
+from firmware.bus.versions import PROTOCOL
 from tests.fuzz import kept
 from tests.fuzz.frames import SESSION, chunks, group_frame, line_script, pieces, plain_frame
 from tests.fuzz.fuzzer import Target
@@ -127,7 +128,7 @@ def resealed(body: bytes) -> bytes:
         return body[:-4] + crc32(body[11:-4], int.from_bytes(body[17:21], "big")).to_bytes(4, "big")
     if msg.is_status(whole):
         return body[:-4] + crc32(body[3:-4], SESSION).to_bytes(4, "big")
-    return body[:-4] + crc32(body[2:-4], msg.PROTOCOL).to_bytes(4, "big")
+    return body[:-4] + crc32(body[2:-4], PROTOCOL).to_bytes(4, "big")
 
 
 def check_messages(data: bytes) -> str:
@@ -140,7 +141,7 @@ def check_messages(data: bytes) -> str:
         return "refused"
     again = _encoded(whole[0], decoded)
     assert _decoded(again) == decoded
-    vague = isinstance(decoded, msg.Status | msg.Probe | msg.AreYouSecondary)  # a spare word; any byte for true
+    vague = isinstance(decoded, msg.Probe | msg.AreYouSecondary)  # any byte for true
     assert len(again) == len(whole)
     assert again == whole or vague
     return f"accepted {type(decoded).__name__}"

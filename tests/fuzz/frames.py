@@ -6,6 +6,7 @@ from zlib import crc32
 
 from firmware.bus import messages as msg
 from firmware.bus.rtu import frame
+from firmware.bus.versions import PROTOCOL, Software
 
 SESSION = 0xC0FFEE
 _CODES = (1, 2, 3, 4, 5, 6, 0x0F, 0x10, 0x17, 0x2B, 0x41, 0x83, 0x97, 0xAB)
@@ -15,6 +16,10 @@ _CODES = (1, 2, 3, 4, 5, 6, 0x0F, 0x10, 0x17, 0x2B, 0x41, 0x83, 0x97, 0xAB)
 
 def identity(rng: Random) -> msg.Identity:
     return msg.Identity(rng.getrandbits(rng.choice((1, 8, 48))), rng.getrandbits(32))
+
+
+def software(rng: Random) -> Software:
+    return Software(rng.choice((PROTOCOL, PROTOCOL + 1, rng.getrandbits(8))), rng.getrandbits(32))
 
 
 def grant(rng: Random) -> msg.Grant:
@@ -34,10 +39,10 @@ def enrolment(rng: Random) -> msg.Enrolment:
     return rng.choice(
         (
             msg.Probe(who, serial, small, sits=rng.random() < 0.5),
-            msg.Here(who),
+            msg.Here(who, software(rng)),
             msg.Assign(who, identity(rng), rng.getrandbits(32), small),
-            msg.Assigned(who, rng.getrandbits(32)),
-            msg.Refuse(who, serial, small),
+            msg.Assigned(who, rng.getrandbits(32), rng.getrandbits(16)),
+            msg.Refuse(who, serial, small, software(rng)),
             msg.AreYouSecondary(who, serial, sat=rng.random() < 0.5),
         )
     )

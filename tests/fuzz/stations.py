@@ -9,6 +9,7 @@ from firmware.bus import messages as msg
 from firmware.bus.health import BusHealth
 from firmware.bus.messages import Identity
 from firmware.bus.rtu import MAX_FRAME, Splitter, frame, silence_s
+from firmware.bus.versions import PROTOCOL, Software
 from firmware.rotary import Chart
 from firmware.sharing.primary import Primary
 from firmware.sharing.secondary import Secondary
@@ -232,6 +233,7 @@ def _forged(circuit: Circuit, data: bytes) -> bytes:
     own = primary._identity if isinstance(primary, Primary) else Identity(n[0], n[1])
     other = secondary._identity if isinstance(secondary, Secondary) else own
     stranger = Identity(n[1] << 16 | n[2] & 0xFFFF, n[3])
+    software = Software(PROTOCOL if n[5] & 2 else n[5] >> 24, n[0])
     asked = circuit.app(_SECONDARY).station.holder.question
     match layout:
         case 0:
@@ -252,12 +254,13 @@ def _forged(circuit: Circuit, data: bytes) -> bytes:
                 address, msg.Probe(stranger if n[4] & 1 else own, n[1], data[2], bool(n[5] & 1))
             )
         case 3:
-            return msg.encode_enrolment(address, msg.Here(Identity(other.serial, n[3]) if n[4] & 1 else stranger))
+            here = msg.Here(Identity(other.serial, n[3]) if n[4] & 1 else stranger, software)
+            return msg.encode_enrolment(address, here)
         case 4:
             return msg.encode_enrolment(address, msg.Assign(own if n[4] & 1 else stranger, other, n[0], data[2]))
         case 5:
             serial = (own, other, stranger)[n[4] % 3].serial
-            return msg.encode_enrolment(address, msg.Refuse(stranger, serial, data[2] % 4))
+            return msg.encode_enrolment(address, msg.Refuse(stranger, serial, data[2] % 6, software))
     return msg.encode_enrolment(address, msg.AreYouSecondary(stranger, (own, other)[n[4] & 1].serial, bool(n[5] & 1)))
 
 

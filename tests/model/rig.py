@@ -169,8 +169,8 @@ class Desk:
         assign = msg.Assign(self.identity, process.identity, self.counter, process.serial)
         (answer,) = process.hear(msg.encode_enrolment(msg.UNENROLLED, assign), now)
         session = msg.session_of(self.identity, process.identity, self.counter)
-        assert msg.decode_enrolment(answer) == msg.Assigned(process.identity, session)
-        member.join(process.serial, session)
+        assert msg.decode_enrolment(answer) == msg.Assigned(process.identity, session, RATING_DA)
+        member.join(process.serial, session, RATING_DA)
         return session
 
     def poll(self, identity: Identity, wanted_da: int, now: float) -> bytes:

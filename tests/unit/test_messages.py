@@ -6,25 +6,29 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from firmware import __version__
 from firmware.bus import messages as msg
 from firmware.bus.rtu import MAX_FRAME, frame, is_frame
+from firmware.bus.versions import OWN, PROTOCOL, Software, packed
 
 u8, u16, u32 = st.integers(0, 0xFF), st.integers(0, 0xFFFF), st.integers(0, 0xFFFFFFFF)
 serials = st.integers(0, 2**48 - 1)
 addresses = st.integers(0, 255)
 identities = st.builds(msg.Identity, serials, u32)
+softwares = st.builds(Software, u8, u32)
 statuses = st.builds(msg.Status, u32, u32, u16, u16, u16, u16, u16)
 grants = st.builds(msg.Grant, u32, u32, u16, u16, u16, st.sampled_from(msg.Reason))
 enrolments: st.SearchStrategy[msg.Enrolment] = st.one_of(
     st.builds(msg.Probe, identities, serials, st.integers(0, 48), st.booleans()),
-    st.builds(msg.Here, identities),
+    st.builds(msg.Here, identities, softwares),
     st.builds(msg.Assign, identities, identities, u32, u8),
-    st.builds(msg.Assigned, identities, u32),
-    st.builds(msg.Refuse, identities, serials, u8),
+    st.builds(msg.Assigned, identities, u32, u16),
+    st.builds(msg.Refuse, identities, serials, u8, softwares),
     st.builds(msg.AreYouSecondary, identities, serials, st.booleans()),
 )
 
 PRIMARY, STATION = msg.Identity(0xA1B2C3D4E5F6, 0x11223344), msg.Identity(0x0102030405, 0xFFFFFFFF)
+LATER = Software(2, 0x01020304)
 SESSION = 0xC0FFEE
 POLL = msg.encode_poll(3, PRIMARY.serial, SESSION, msg.Grant(7, 6, 160, 50, 480, msg.Reason.SHARE))
 STATUS = msg.encode_status(3, SESSION, msg.Status(7, 6, 31, 160, 155, 480, 0))
@@ -32,10 +36,10 @@ ENROLMENTS = [
     msg.encode_enrolment(247, message)
     for message in (
         msg.Probe(PRIMARY, 0x2A, 6, sits=True),
-        msg.Here(STATION),
+        msg.Here(STATION, LATER),
         msg.Assign(PRIMARY, STATION, 9, 4),
-        msg.Assigned(STATION, SESSION),
-        msg.Refuse(PRIMARY, STATION.serial, msg.REFUSED_FULL),
+        msg.Assigned(STATION, SESSION, 480),
+        msg.Refuse(PRIMARY, STATION.serial, msg.REFUSED_PROTOCOL, LATER),
         msg.AreYouSecondary(PRIMARY, STATION.serial, sat=True),
     )
 ]
@@ -83,6 +87,54 @@ def test_enrolment_comes_back_as_it_was(address: int, message: msg.Enrolment) ->
     assert type(decoded) is type(message)
     assert not msg.is_poll(data)
     assert not msg.is_status(data)
+
+
+# Versions
+
+FROZEN = {
+    msg.Probe: "f7 41 01 16 a1b2c3d4e5f6 11223344 00000000002a 06 01 b7594d01 c2cb",
+    msg.Here: "f7 41 02 13 000102030405 ffffffff 02 01020304 7de982be 81a4",
+    msg.Refuse: "f7 41 05 1a a1b2c3d4e5f6 11223344 000102030405 03 02 01020304 7779a137 bebe",
+    msg.AreYouSecondary: "f7 41 06 15 a1b2c3d4e5f6 11223344 000102030405 01 639b3649 032d",
+}
+"""What stations of every version to come understand: these bytes never change."""
+
+
+@pytest.mark.parametrize("data", ENROLMENTS, ids=lambda data: str(data[2]))
+@pytest.mark.parametrize("protocol", [PROTOCOL + 1, 0, 255])
+def test_a_message_of_another_protocol_is_refused_unless_it_is_frozen(
+    data: bytes, protocol: int, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    message = msg.decode_enrolment(data)
+    assert message is not None
+    monkeypatch.setattr(msg, "PROTOCOL", protocol)
+    if type(message) in FROZEN:
+        assert msg.encode_enrolment(247, message) == data == bytes.fromhex(FROZEN[type(message)])
+        assert msg.decode_enrolment(data) == message
+    else:
+        assert msg.encode_enrolment(247, message) != data
+        assert msg.decode_enrolment(data) is None
+
+
+@pytest.mark.parametrize(
+    ("version", "number"), [("0.1.0", 0x00010000), ("1.2.772", 0x01020304), ("2.0.1rc3", 0x02000001)]
+)
+def test_a_version_in_four_bytes(version: str, number: int) -> None:
+    assert packed(version) == number
+    assert version.startswith(Software(1, number).version)
+
+
+def test_a_station_says_its_own_version() -> None:
+    assert (OWN.protocol, OWN.firmware) == (PROTOCOL, packed(__version__))
+    assert OWN.version == __version__
+
+
+@given(softwares)
+def test_any_number_is_a_version(software: Software) -> None:
+    assert packed(software.version) == software.firmware
+
+
+# What is not believed
 
 
 @given(u32, u32, statuses)
@@ -160,7 +212,7 @@ def test_a_reason_that_is_not_on_the_list_is_refused() -> None:
 
 
 def test_a_poll_is_fc_0x17_of_the_register_map() -> None:
-    """As any Modbus tool reads it: read 14 registers from 0x0100, write the grant to 0x0200."""
+    """As any Modbus tool reads it: read 11 registers from 0x0100, write the grant to 0x0200."""
     assert POLL[1] == 0x17
     assert POLL[2:4] == (0x0100).to_bytes(2, "big")
     assert int.from_bytes(POLL[4:6], "big") * 2 == STATUS[2] == len(STATUS) - 5

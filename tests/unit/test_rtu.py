@@ -11,6 +11,7 @@ from pymodbus.framer.rtu import FramerRTU
 from firmware.bus import messages as msg
 from firmware.bus.health import BusHealth
 from firmware.bus.rtu import MAX_FRAME, Splitter, air_s, frame, is_frame, lengths, silence_s
+from firmware.bus.versions import Software
 
 PRIMARY, STATION = msg.Identity(0xA1B2C3D4E5F6, 0x11223344), msg.Identity(7, 8)
 GRANT = msg.Grant(7, 6, 160, 50, 480, msg.Reason.SHARE)
@@ -23,12 +24,13 @@ addresses = st.integers(0, 247)
 statuses = st.builds(msg.Status, u32, u32, u16, u16, u16, u16, u16)
 grants = st.builds(msg.Grant, u32, u32, u16, u16, u16, st.sampled_from(msg.Reason))
 identities = st.builds(msg.Identity, st.integers(0, 2**48 - 1), u32)
+softwares = st.builds(Software, u8, u32)
 enrolments = st.one_of(
     st.builds(msg.Probe, identities, st.integers(0, 2**48 - 1), st.integers(0, 48), st.booleans()),
-    st.builds(msg.Here, identities),
+    st.builds(msg.Here, identities, softwares),
     st.builds(msg.Assign, identities, identities, u32, u8),
-    st.builds(msg.Assigned, identities, u32),
-    st.builds(msg.Refuse, identities, st.integers(0, 2**48 - 1), u8),
+    st.builds(msg.Assigned, identities, u32, u16),
+    st.builds(msg.Refuse, identities, st.integers(0, 2**48 - 1), u8, softwares),
     st.builds(msg.AreYouSecondary, identities, st.integers(0, 2**48 - 1), st.booleans()),
 )
 

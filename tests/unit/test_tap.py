@@ -9,11 +9,13 @@ from hypothesis import strategies as st
 
 from firmware.bus import messages as msg
 from firmware.bus.rtu import air_s, frame
+from firmware.bus.versions import Software
 from firmware.protection import NUMBER
 from watti.tap import Tap, decode, text
 
 PRIMARY = msg.Identity(0xA1B2C3D4E5F6, 0x11111111)
 STATION = msg.Identity(0x000000000007, 0x22222222)
+LATER = Software(2, 0x01020304)
 POLL = msg.encode_poll(3, PRIMARY.serial, 0xABCD, msg.Grant(7, 6, 160, 50, 480, msg.Reason.SHARE))
 STATUS = msg.encode_status(
     3, 0xABCD, msg.Status(8, 7, msg.CONNECTED | msg.CHARGING, 160, 155, 480, NUMBER["no_primary"])
@@ -52,8 +54,8 @@ KINDS: list[tuple[bytes, dict[str, Any]]] = [
         {"what": "probe", "primary": "A1B2C3D4E5F6/11111111", "bits": "1F", "low_bits": 5, "sits": True},
     ),
     (
-        msg.encode_enrolment(247, msg.Here(STATION)),
-        {"what": "here", "station": "000000000007/22222222"},
+        msg.encode_enrolment(247, msg.Here(STATION, LATER)),
+        {"what": "here", "station": "000000000007/22222222", "protocol": 2, "firmware": "1.2.772"},
     ),
     (
         msg.encode_enrolment(247, msg.Assign(PRIMARY, STATION, 9, 4)),
@@ -66,12 +68,19 @@ KINDS: list[tuple[bytes, dict[str, Any]]] = [
         },
     ),
     (
-        msg.encode_enrolment(4, msg.Assigned(STATION, 0xABCD)),
-        {"what": "assigned", "station": "000000000007/22222222", "session": "ABCD"},
+        msg.encode_enrolment(4, msg.Assigned(STATION, 0xABCD, 480)),
+        {"what": "assigned", "station": "000000000007/22222222", "session": "ABCD", "rating_a": 48.0},
     ),
     (
-        msg.encode_enrolment(247, msg.Refuse(PRIMARY, 7, msg.REFUSED_FULL)),
-        {"what": "refuse", "primary": "A1B2C3D4E5F6/11111111", "serial": "7", "why": 1},
+        msg.encode_enrolment(247, msg.Refuse(PRIMARY, 7, msg.REFUSED_FULL, LATER)),
+        {
+            "what": "refuse",
+            "primary": "A1B2C3D4E5F6/11111111",
+            "serial": "7",
+            "why": "group_full",
+            "protocol": 2,
+            "firmware": "1.2.772",
+        },
     ),
     (
         msg.encode_enrolment(247, msg.AreYouSecondary(PRIMARY, 0xFF, False)),
@@ -106,7 +115,7 @@ def test_a_meter_that_does_not_answer_has_no_current() -> None:
 
 
 @pytest.mark.parametrize(
-    ("sent", "at", "what"), [(POLL, 15, "poll, bad check"), (KINDS[2][0], 6, "enrolment, bad check")]
+    ("sent", "at", "what"), [(POLL, 15, "poll, bad check"), (KINDS[2][0], 6, "enrolment, bad check or protocol")]
 )
 def test_a_frame_whose_second_check_fails_is_said_to(sent: bytes, at: int, what: str) -> None:
     wrong = bytearray(sent[:-2])
@@ -162,7 +171,7 @@ def test_lines_for_people_show_time_gap_address_and_fields() -> None:
     tap = Tap(19200, 0.0)
     first, second = (text(entry) for data, now in ((POLL, 1.0), (STATUS, 1.5)) for entry in tap.hear(data, now))
     assert first.split()[:4] == ["1.0000", "3", "poll", "primary=A1B2C3D4E5F6"]
-    assert second.split()[:5] == ["1.5000", "+483.4", "ms", "3", "status"]
+    assert second.split()[:5] == ["1.5000", "+484.5", "ms", "3", "status"]
     assert "amps_a=16.0" in first
     assert "flags=connected charging" in second
     (garbage,) = (text(entry) for entry in [*tap.hear(b"\x00" * 3, 2.0), *tap.silence(3.0)])

@@ -35,7 +35,7 @@ event = [
     { at_s = 1.2, do = "plug", station = "s2", vehicle = "sedan" },
     { at_s = 20.7, do = "fault", station = "s1", kind = "diode" },
     { at_s = 22.3, do = "clear_fault", station = "s1", kind = "diode" },
-    { at_s = 24.1, do = "bus_disturb", kind = "drop", rate = 0.2, for_s = 3.0 },
+    { at_s = 24.1, do = "bus_disturb", kind = "drop", rate = 0.5, for_s = 3.0 },
     { at_s = 26.0, do = "plug", station = "s3", vehicle = "sedan" },
     { at_s = 30.5, do = "bus_cut", station = "s4" },
     { at_s = 36.2, do = "bus_join", station = "s4" },

@@ -13,9 +13,13 @@ from signal import Signals as SignalNames
 from typing import Any
 
 from firmware.app import App, Setup
+from firmware.bus.messages import HOLDS, WANTS
+from firmware.bus.versions import OWN
 from firmware.config import MODELS, ConfigError
+from firmware.protection import word
 from firmware.rotary import Chart
 from firmware.runtime import Runtime, Signals
+from firmware.sharing.members import Member
 from firmware.sharing.primary import Primary
 from hal.api import BoardGone
 from hal.journal import FileJournal
@@ -142,18 +146,16 @@ def described(app: App) -> dict[str, Any]:
         "cycle_s_p50": round(health.cycle_s_p50, 4),
     }
     if isinstance(role, Primary):
-        bus["members"] = [
-            {
-                "serial": f"{member.identity.serial:012X}",
-                "address": member.address,
-                "polls": member.polls,
-                "missed": member.missed,
-                "bad": member.bad,
-                "late": member.late,
-            }
-            for member in role.group.secondaries
-        ]
+        bus["members"] = [_member(member) for member in role.group.secondaries]
+        bus["refused"] = [refusal.fields for refusal in role.refusals]
+        bus["rival"] = None if role.rival is None else f"{role.rival:012X}"
+    elif role is not None:
+        bus |= {"refused_by": None, **role.group_fields}
     return {
+        "serial": f"{app.setup.serial:012X}",
+        "rating_a": app.setup.rating_a,
+        "protocol": OWN.protocol,
+        "firmware": OWN.version,
         "role": view.role,
         "limit_a": view.limit_da / 10,
         "reason": view.reason.word,
@@ -163,4 +165,24 @@ def described(app: App) -> dict[str, Any]:
         "energy_kwh": app.diary.total_kwh,
         "session": app.diary.session,
         "bus": bus,
+    }
+
+
+def _member(member: Member) -> dict[str, Any]:
+    """What the primary knows of one of its secondaries."""
+    status = member.status
+    flags, fault = (status.flags, status.fault) if status is not None else (0, 0)
+    return {
+        "serial": f"{member.identity.serial:012X}",
+        "address": member.address,
+        "rating_a": member.rating_da / 10,
+        "protocol": member.software.protocol,
+        "firmware": member.software.version,
+        "polls": member.polls,
+        "missed": member.missed,
+        "bad": member.bad,
+        "late": member.late,
+        "wants": bool(flags & WANTS),
+        "holds": bool(flags & HOLDS),
+        "fault": word(fault),
     }

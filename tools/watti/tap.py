@@ -12,7 +12,9 @@ from typing import Any
 from firmware.bus import messages as msg
 from firmware.bus.health import BusHealth
 from firmware.bus.rtu import Splitter, air_s
+from firmware.bus.versions import Software
 from firmware.protection import word
+from firmware.sharing.refusals import code_of
 from hal.serial.port import SerialPort
 
 _LOOK_S = 1.0  # how often a port that is gone is looked for
@@ -25,10 +27,10 @@ def decode(frame: bytes) -> dict[str, Any]:
         poll = msg.decode_poll(frame)
         return {"what": "poll, bad check"} if poll is None else _poll(poll)
     if msg.is_status(frame):
-        return _status(msg.Status(*msg.STATUS.unpack(frame[3:-6])[:-1]))
+        return _status(msg.Status(*msg.STATUS.unpack(frame[3:-6])))
     if frame[1] == msg.ENROL:
         message = msg.decode_enrolment(frame)
-        return {"what": "enrolment, bad check"} if message is None else _enrolment(message)
+        return {"what": "enrolment, bad check or protocol"} if message is None else _enrolment(message)
     if frame[1] & 0x80:
         return {"what": "exception", "function": f"0x{frame[1] & 0x7F:02X}", "code": frame[2]}
     return {"what": "modbus", "function": f"0x{frame[1]:02X}", "data": frame[2:-2].hex(" ")}
@@ -67,6 +69,12 @@ def _enrolment(message: msg.Enrolment) -> dict[str, Any]:
     for name, value in message._asdict().items():
         if isinstance(value, msg.Identity):
             fields[name] = f"{value.serial:012X}/{value.nonce:08X}"
+        elif isinstance(value, Software):
+            fields |= {"protocol": value.protocol, "firmware": value.version}
+        elif name == "rating_da":
+            fields["rating_a"] = value / 10
+        elif name == "why":
+            fields["why"] = code_of(value)
         elif name in ("serial", "bits", "session"):
             fields[name] = f"{value:X}"
         else:
