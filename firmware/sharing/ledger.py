@@ -34,7 +34,7 @@ class Row:
         self._settle_s = settle_s
         self._confirmed_da = 0
         self._sent: list[tuple[int, int]] = []
-        """(number, amps) of grants that may or may not have arrived: the highest of all before the last, and the last."""
+        """(number, amps) of grants that may or may not have arrived: the last, and the highest of those before it."""
         self._settling: list[tuple[int, float]] = []
         """(amps, when R is over) of what is being given up."""
         self.number = 0

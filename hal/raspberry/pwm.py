@@ -12,6 +12,8 @@ from hal.api import BoardGone
 from hal.raspberry.spec import PilotSpec
 
 PERIOD_NS = 1_000_000
+_RP1_PWM0 = "1f00098000.pwm"
+"""The device behind the PWM pins of a Pi 5 (raspberrypi/linux, rp1.dtsi; S)."""
 _APPEARS_S = 1.0
 """udev gives the files of a channel that was exported to the group gpio within this."""
 
@@ -27,8 +29,16 @@ class KernelPwm:
         if not chip.is_dir():
             overlay = f"dtoverlay=pwm,pin={spec.pin},func={2 if spec.pin in (18, 19) else 4}"
             raise BoardGone(f"{self._name} is not there: put {overlay} into /boot/firmware/config.txt and restart")
+        self._is_the_pins(root, chip)
         self._export(chip, spec.pwm_channel)
         self._begin()
+
+    @staticmethod
+    def _is_the_pins(root: Path, chip: Path) -> None:
+        """Not that of a Pi 5's fan: which number is whose changes with the kernel."""
+        right = [one for one in root.glob("pwmchip*") if (one / "device").resolve().name == _RP1_PWM0]
+        if right and chip not in right:
+            raise BoardGone(f'{chip.name} is not the PWM of the pins: set pilot.pwm_chip = "{right[0].name}"')
 
     def _export(self, chip: Path, channel: int) -> None:
         until = time.monotonic() + _APPEARS_S

@@ -10,8 +10,9 @@ from hal.raspberry.rms import COUNT, rms, spacing_us
 from hal.raspberry.spec import CtSpec, PilotSpec, ThermistorSpec
 
 PERIOD_S = 0.02
-"""Between two looks at the pilot. The longest gap is a CT's burst and the look after it, 40 ms: with 25 ms in which an
-unplugged vehicle is believed, a contactor that opens within 30 ms keeps the 100 ms."""
+"""Between two looks at the pilot. The longest gap is a CT's burst and the look after it, 40 ms (60 where that look
+takes all its bursts): with 25 ms in which an unplugged vehicle is believed, a contactor that opens within 15 to 30 ms
+keeps the 100 ms."""
 FRESH_S = 0.25
 """What is older counts as unread: this work hangs, or its thread has ended."""
 _STILL_V = 0.12
