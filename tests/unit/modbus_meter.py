@@ -69,7 +69,7 @@ class TcpMeter(Registers):
         self.port = listener.sockets[0].getsockname()[1]
         self._listens.set()
         await self._end.wait()
-        await self._server.shutdown()
+        await self._server.shutdown()  # type: ignore[no-untyped-call]  # pymodbus gives it no types
 
     async def _fill(
         self, code: int, start: int, _at: int, _count: int, registers: list[int], _new: object
