@@ -53,7 +53,7 @@ packages() {
     say "packages of the system ..."
     apt-get update -qq >&2 || say "note: apt-get update had errors" # of a source that is not needed, perhaps
     DEBIAN_FRONTEND=noninteractive apt-get install -y -qq --no-install-recommends \
-        python3 python3-venv python3-lgpio python3-spidev >&2 || die "apt-get failed: see above; is there a network?"
+        python3 python3-venv python3-lgpio >&2 || die "apt-get failed: see above; is there a network?"
 }
 
 check_python() {

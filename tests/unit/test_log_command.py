@@ -119,6 +119,18 @@ def test_each_event_is_a_sentence_for_people() -> None:
         ({"event": "group", "members": []}, "shares with nobody"),
         ({"event": "group", "primary": "00A1B2C3D4E5"}, "follows 00A1B2C3D4E5"),
         ({"event": "group", "primary": None}, "follows nobody"),
+        (
+            {"event": "group", "members": [], "refused": [{"serial": "00A1", "why": "duplicate_serial"}]},
+            "shares with nobody; refuses 00A1 (duplicate_serial)",
+        ),
+        (
+            {
+                "event": "group",
+                "primary": None,
+                "refused_by": {"serial": "00A1", "why": "protocol", "protocol": 2, "firmware": "0.2.0"},
+            },
+            "follows nobody; refused by 00A1 (protocol, protocol 2, firmware 0.2.0)",
+        ),
         ({"event": "role", "role": "none", "switch": None, "limit_a": 0}, "role none, switch unreadable, limit 0.0 A"),
         ({"event": "stop", "why": "waiting"}, f"stops: {REASONS['waiting']}"),
         ({"event": "offer", "offered_a": 0.0, "reason": "new_one", "limit_a": 0.0}, "offers 0.0 A: new one"),

@@ -48,8 +48,20 @@ def _role(record: Mapping[str, Any]) -> str:
 
 def _group(record: Mapping[str, Any], names: Mapping[str, str]) -> str:
     if "members" in record:
-        return f"shares with {', '.join(names.get(serial, serial) for serial in record['members']) or 'nobody'}"
-    return f"follows {names.get(record['primary'], record['primary']) or 'nobody'}"
+        parts = [f"shares with {', '.join(names.get(serial, serial) for serial in record['members']) or 'nobody'}"]
+        parts += [f"refuses {_refusal(refused, names)}" for refused in record.get("refused", ())]
+    else:
+        parts = [f"follows {names.get(record['primary'], record['primary']) or 'nobody'}"]
+        if record.get("refused_by"):
+            parts.append(f"refused by {_refusal(record['refused_by'], names)}")
+    return "; ".join(parts)
+
+
+def _refusal(refused: Mapping[str, Any], names: Mapping[str, str]) -> str:
+    """The other station: why, and with which firmware."""
+    serial, why = refused["serial"], refused["why"]
+    versions = f", protocol {refused['protocol']}, firmware {refused['firmware']}" if "firmware" in refused else ""
+    return f"{names.get(serial, serial)} ({why}{versions})"
 
 
 def _offer(record: Mapping[str, Any]) -> str:
