@@ -184,16 +184,18 @@ PRIMARIES = {
 class Behind(PlantBoard):
     """The plant behind a simulated Pi, its dead-man and inputs too."""
 
-    def __init__(self, rig: Rig) -> None:
-        super().__init__(rig.plant, lambda: rig.now, _NoBus(), MemoryStore(), MemoryStore(), rig.journal)
-        self._rig = rig
+    def __init__(self, plant: Plant, clock: Callable[[], float]) -> None:
+        journal = PlantJournal("behind", lambda event, fields: None)
+        super().__init__(plant, clock, _NoBus(), MemoryStore(), MemoryStore(), journal)
+        self._plant, self._clock = plant, clock
         self.dead_man = self
 
     def refresh(self) -> bool:
-        return self._rig.plant.refresh(self._rig.now)
+        return self._plant.refresh(self._clock())
 
     def inputs(self) -> Inputs:
-        return self._rig.plant.inputs
+        self._plant.step(self._clock())
+        return self._plant.inputs
 
 
 class OnAPi(Rig):
@@ -209,7 +211,7 @@ class OnAPi(Rig):
         self._spec = replace(spec, dead_man=replace(spec.dead_man, window_s=DEAD_MAN_S))
         self._bus = SerialPort(folder / "none", 19200, lambda: self.now)
         self._works: list[Work] = []
-        self._pi = SimulatedPi(self._spec, Behind(self), folder / "pi", lambda: self.now)
+        self._pi = SimulatedPi(self._spec, Behind(self.plant, lambda: self.now), folder / "pi", lambda: self.now)
         self.start()
 
     def refresh(self) -> bool:

@@ -88,11 +88,13 @@ def _raspberry(config: StationConfig, folder: Path, name: str, switch: int | Non
             if stored is None:
                 raise ConfigError([f"--switch: {spec.name} has a rotary switch of its own: turn that"])
             stored.turn(switch)
+        if stored is not None and stored.position is None:
+            _say(f"{name}: {spec.name} has no rotary switch, and no position is stored: watti switch {name} F")
         position = (lambda: None) if stored is None else (lambda: stored.position)
+        desk = Desk(folder / f"{name}.sock", name, stored)
+        stack.callback(desk.close)  # after the board, as it may take half a second
         board = RaspberryBoard(partial(Parts, spec, hardware, time.monotonic), position, *kept)
         stack.callback(board.close)
-        desk = Desk(folder / f"{name}.sock", name, stored)
-        stack.callback(desk.close)
         yield Stand(serial, board, desk.show, lambda: board.problem)
 
 

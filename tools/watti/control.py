@@ -15,7 +15,7 @@ import voluptuous as vol
 from firmware.config import name, suggestion
 from hal.simulated.remote import Refused, ask
 from watti.scenario import HEATS, load_vehicles
-from watti.screen import Row, Screen, row, table
+from watti.screen import Row, Screen, digit, row, table
 from watti.where import bench_dir
 
 WATCH_S = 0.5
@@ -148,5 +148,5 @@ def _do(args: Namespace, request: Mapping[str, Any]) -> Mapping[str, Any]:
 
 
 def _turn(args: Namespace, request: Mapping[str, Any] | None) -> None:
-    position = f"{_do(args, request or {})['switch']:X}"
+    position = digit(_do(args, request or {})["switch"])
     print(json.dumps({"station": args.station, "position": position}) if args.json else position)

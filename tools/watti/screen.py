@@ -38,6 +38,11 @@ _COLUMNS = (
 """Key, heading and alignment; what matters least is cut off first where the terminal is narrow."""
 
 
+def digit(position: int | None) -> str:
+    """A position of the rotary switch; `?` where it can't be read."""
+    return "?" if position is None else f"{position:X}"
+
+
 def row(status: Mapping[str, Any]) -> Row:
     """A station as scripts get it, from what its server says: what happens as the plant has it, why as the
     firmware has it."""
@@ -46,7 +51,7 @@ def row(status: Mapping[str, Any]) -> Row:
         "t_s": status["t_s"],
         "station": status["station"],
         "role": firmware["role"],
-        "switch": f"{status['switch']:X}",
+        "switch": digit(status["switch"]),
         "state": _state(status),
         "offered_a": round(status["offered_a"], 1),
         "drawn_a": round(status["drawn_a"], 2),
