@@ -66,6 +66,9 @@ class Inspector:
         self._world = simulation.world
         self._slots = simulation.world.slots
         self._possible = [_could_a(slot.plant) for slot in self._slots]
+        self._stood: list[set[int]] = [set() for _ in self._slots]
+        """Serial numbers of the units that each place has had: a vehicle on a welded contactor outlasts the one that fed
+        it, in whose row it is counted."""
         self._total_a = 0.0
         self._offered = [slot.plant.offered_a for slot in self._slots]
         self._wire = Wire(simulation.world)
@@ -140,15 +143,20 @@ class Inspector:
         primary = slot.node.role if isinstance(slot.node, App) else None
         if not isinstance(primary, Primary) or primary.phase is not Phase.SITTING:
             return
+        self._note_units()
         now = slot.local(self._world.now)
         believed: dict[int, int] = {}
         for member in primary.group.everyone:
             serial = member.identity.serial
             believed[serial] = believed.get(serial, 0) + _exposure_da(member.row, now)
         for index, possible in enumerate(self._possible):
-            amps = believed.get(self.simulation.serials[index], 0) / 10
+            amps = sum(believed.get(serial, 0) for serial in self._stood[index]) / 10
             if possible > amps + _ROUNDING_A and not self._may_surprise(index):
                 self.say("ledger", f"s{index + 1} may draw {possible:.2f} A, its primary believes {amps:.1f} A")
+
+    def _note_units(self) -> None:
+        for stood, serial in zip(self._stood, self.simulation.serials, strict=True):
+            stood.add(serial)
 
     def _may_surprise(self, index: int) -> bool:
         """Its vehicle may keep what it was told to leave, and its meter has yet to say so."""
