@@ -67,8 +67,10 @@ class Inspector:
         self._slots = simulation.world.slots
         self._possible = [_could_a(slot.plant) for slot in self._slots]
         self._stood: list[set[int]] = [set() for _ in self._slots]
-        """Serial numbers of the units that each place has had: a vehicle on a welded contactor outlasts the one that fed
-        it, in whose row it is counted."""
+        """Serial numbers of the units that each place has had: a vehicle on a welded contactor outlasts the one that
+        fed it, in whose row it is counted."""
+        self._unstoppable = [False for _ in self._slots]
+        """Whether a vehicle that obeys no pilot charges behind a contactor that was welded: no firmware ends that."""
         self._total_a = 0.0
         self._offered = [slot.plant.offered_a for slot in self._slots]
         self._wire = Wire(simulation.world)
@@ -97,6 +99,10 @@ class Inspector:
     def _look(self, index: int) -> None:
         slot = self._slots[index]
         plant = slot.plant
+        if not plant.contactor_closed:
+            self._unstoppable[index] = False
+        elif "contactor_stuck" in plant.faults and plant.vehicle is not None and not plant.vehicle.obeys:
+            self._unstoppable[index] = True
         if plant.offered_a != self._offered[index]:
             self._offered[index] = plant.offered_a
             self._look_at_offer(index)
@@ -122,7 +128,7 @@ class Inspector:
 
     def _innocent_a(self) -> float:
         """The most that may be drawn by all vehicles that keep their side."""
-        fouls = {i for i, slot in enumerate(self._slots) if _breaks_its_side(slot.plant)}
+        fouls = {i for i, slot in enumerate(self._slots) if _breaks_its_side(slot.plant) or self._unstoppable[i]}
         self.fouls |= fouls
         return sum(amps for i, amps in enumerate(self._possible) if i not in fouls)
 
@@ -141,8 +147,8 @@ class Inspector:
         """In the books of a primary that sits: a station's exposure, over all its lives, is at least what its vehicle
         may draw."""
         primary = slot.node.role if isinstance(slot.node, App) else None
-        if not isinstance(primary, Primary) or primary.phase is not Phase.SITTING:
-            return
+        if not isinstance(primary, Primary) or primary.phase is not Phase.SITTING or slot.stalled:
+            return  # one that stands still gives nothing, and begins anew when it wakes up
         self._note_units()
         now = slot.local(self._world.now)
         believed: dict[int, int] = {}
