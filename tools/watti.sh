@@ -70,8 +70,8 @@ if [ "${1-}" = tests ]; then
     shift
     ensure dev
     cd "$root"
-    # All tests: half of them wait for a bench in real time, so two processes share them, a file at a time.
-    [ $# -gt 0 ] || set -- -n 2 --dist loadfile --no-loadscope-reorder
+    # All tests: half of them wait for a bench in real time, so three processes share two cores, a file at a time.
+    [ $# -gt 0 ] || set -- -n 3 --dist loadfile --no-loadscope-reorder
     exec "$venv/bin/pytest" "$@"
 fi
 ensure core
