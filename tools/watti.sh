@@ -46,7 +46,7 @@ install() {
     { intact && "$venv/bin/python" -m pip --version >/dev/null 2>&1; } || create
     : >"$venv/.watti-unfinished"
     rm -f "$venv/.watti-core" "$venv/.watti-dev"
-    extra=screen,report,torture; [ "$1" = core ] || extra=dev
+    extra=screen,report,torture,raspberry; [ "$1" = core ] || extra=dev
     (cd "$root" && "$venv/bin/python" -m pip install --quiet --disable-pip-version-check -e ".[$extra]") >&2 ||
         die "pip could not install what pyproject.toml asks for: see above; is there a network?"
     place >"$venv/.watti-place"

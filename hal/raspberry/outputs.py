@@ -98,7 +98,7 @@ class PinGroundFault:
 
 
 class OneShot:
-    """`hal.api.DeadMan`: each refresh is an edge that retriggers the one-shot."""
+    """`hal.api.DeadMan`: each refresh is a pulse, whose rising edge retriggers the one-shot."""
 
     def __init__(
         self, spec: DeadManSpec, factory: Factory, clock: Callable[[], float], make_safe: Callable[[], None]
@@ -121,17 +121,17 @@ class OneShot:
         return self._clock() <= self._refreshed_at + self._sure_s
 
     def refresh(self) -> bool:
-        """The next edge. Before it enables outputs that had been let go, they are made safe."""
+        """The next pulse. Before it enables outputs that had been let go, they are made safe."""
         held = self.holds
         if not held:
             self._make_safe()
-        self._pulse.toggle()
+        self._pulse.on()
+        self._pulse.off()
         self._refreshed_at = self._clock()
         return held
 
     def release(self) -> None:
         """Give the pins back; the one-shot lets go by itself."""
-        self._pulse.off()
         self._pulse.close()
         if self._held is not None:
             self._held.close()

@@ -14,12 +14,23 @@ from typing import Any, Protocol
 
 from gpiozero.pins.mock import MockFactory, MockPin
 
-from hal.api import Contactor, DeadMan, GroundFault, Inputs, Meter, Pilot, Thermometer
+from hal.api import Colour, Contactor, DeadMan, GroundFault, Indicator, Inputs, Light, Meter, Pilot, Thermometer
 from hal.raspberry.board import Hardware
 from hal.raspberry.pwm import PERIOD_NS
 from hal.raspberry.spec import BoardSpec, CtSpec, KernelThermometerSpec, Places, ThermistorSpec
 
 _DUTY = "duty_cycle"
+_COLOURS = {
+    (False, False, False): Colour.OFF,
+    (True, True, True): Colour.WHITE,
+    (False, True, False): Colour.GREEN,
+    (False, False, True): Colour.BLUE,
+    (True, True, False): Colour.AMBER,
+    (True, False, False): Colour.RED,
+    (True, False, True): Colour.RED,
+    (False, True, True): Colour.GREEN,
+}
+"""Of red, green and blue; the last two are seen for a moment while one pin after the other changes."""
 _NOISE_V = 0.002  # at the converter's input: 16 mV of the pilot, 0.2 A of the CT
 
 
@@ -78,6 +89,8 @@ class Behind(Protocol):
     @property
     def thermometer(self) -> Thermometer: ...
     @property
+    def indicator(self) -> Indicator: ...
+    @property
     def dead_man(self) -> DeadMan: ...
     def inputs(self) -> Inputs: ...
 
@@ -102,6 +115,9 @@ class SimulatedPi:
             f"GPIO{spec.dead_man.pin}": self._retrigger,
             f"GPIO{spec.ground_fault.test_pin}": behind.ground_fault.test,
         }
+        lamp = (spec.lamp.red, spec.lamp.green, spec.lamp.blue)
+        self._outputs |= {f"GPIO{pin}": lambda _: self._shine() for pin in lamp}
+        self._lamp, self._lit = lamp, spec.lamp.active == "high"
         self._levels: dict[str, bool] = {}
         self._factory = self._pins()
         self._boot(root)
@@ -153,10 +169,17 @@ class SimulatedPi:
     def _drive_contactor(self, level: bool) -> None:
         self.behind.contactor.close() if level else self.behind.contactor.open()
 
+    def _shine(self) -> None:
+        """As the eye sees it now: the rhythm is in the pins."""
+        red, green, blue = (self._levels.get(f"GPIO{pin}", not self._lit) == self._lit for pin in self._lamp)
+        self.behind.indicator.show(Light(_COLOURS[red, green, blue]))
+
     def _holds(self) -> bool:
         return self._clock() < self._edge_at + self._spec.dead_man.window_s
 
-    def _retrigger(self, _: bool) -> None:
+    def _retrigger(self, level: bool) -> None:
+        if not level:
+            return
         self._edge_at = self._clock()
         if not self.behind.dead_man.refresh():
             self._duty = None

@@ -142,13 +142,13 @@ class Watched:
         self.done: list[str] = []
         self.shot = OneShot(DeadManSpec(23, 1.0, held_pin), pins, time, lambda: self.done.append("safe"))
         pulse = self.shot._pulse
-        toggle = pulse.toggle
+        rise = pulse.on
 
         def watched() -> None:
             self.done.append("edge")
-            toggle()
+            rise()
 
-        pulse.toggle = watched
+        pulse.on = watched
 
 
 def test_what_was_let_go_is_made_safe_before_the_edge_that_enables_it_again(pins: MockFactory, time: Time) -> None:
@@ -168,7 +168,7 @@ def test_a_one_shot_that_is_wired_back_is_believed(pins: MockFactory, time: Time
     assert watched.shot.refresh()
     pins.pin(22).drive_low()
     assert not watched.shot.refresh()
-    assert levels_of(pins, 23)[-1] is False, "two edges"
+    assert levels_of(pins, 23) == [False, True, False, True, False], "a pulse each"
 
 
 # Pilot
