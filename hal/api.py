@@ -192,10 +192,11 @@ class LiveBus(BusPort, Protocol):
         """What has arrived, never blocking; reopens a port that came back."""
 
     def next_send(self) -> float:
-        """When the frame that waits for its silence may leave, s of the monotonic clock; inf = none waits."""
+        """When `flush` has something to do, s of the monotonic clock: a frame that waits for its silence, or a
+        transceiver that is to be turned round; inf = nothing."""
 
     def flush(self) -> None:
-        """Send the frame that waits, if its silence is over."""
+        """Send the frame that waits, if its silence is over; turn the transceiver round, if the frame has left."""
 
     @property
     def problem(self) -> str:
