@@ -1,5 +1,6 @@
 """What a station stands on: the board that its file names, opened, with whom to tell how it stands."""
 
+import os
 import subprocess
 import sys
 import tempfile
@@ -8,12 +9,15 @@ from collections.abc import Callable, Iterator, Mapping
 from contextlib import AbstractContextManager, ExitStack, contextmanager, nullcontext
 from functools import partial
 from pathlib import Path
-from typing import Any, NamedTuple
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 from firmware.app import App
-from firmware.config import ConfigError, StationConfig
+from firmware.config import DEFAULT_BAUD, ConfigError, StationConfig
 from firmware.rotary import FACTORY_POSITION
 from hal.api import Journal, LiveBoard, LiveBus, Store
+from hal.raspberry.spec import BoardSpec
+from hal.serial.port import SerialPort
+from hal.simulated.board import MemoryStore, PlantJournal
 from hal.simulated.remote import RemoteBoard, ask
 from hal.simulated.server import listen
 from hal.store import FileStore
@@ -21,6 +25,10 @@ from watti.board_file import load_board
 from watti.calibrate import calibrated, calibration_path
 from watti.desk import Desk, StoredSwitch
 from watti.scenario import serial_of
+
+if TYPE_CHECKING:
+    from hal.raspberry.board import Hardware
+    from hal.simulated.pi import SimulatedPi
 
 
 class Kept(NamedTuple):
@@ -53,7 +61,7 @@ def opened(config: StationConfig, folder: Path, name: str, switch: int | None, k
 
 @contextmanager
 def _simulated(config: StationConfig, folder: Path, name: str, switch: int | None, kept: Kept) -> Iterator[Stand]:
-    with _behind(config, folder, name, switch, kept) as board:
+    with _behind(config.model, folder, name, switch, kept) as board:
         yield Stand(serial_of(name, config.serial), board, _Told(board, nullcontext()).show, lambda: "")
 
 
@@ -61,17 +69,23 @@ def _simulated(config: StationConfig, folder: Path, name: str, switch: int | Non
 def _mock_raspberry(config: StationConfig, folder: Path, name: str, switch: int | None, kept: Kept) -> Iterator[Stand]:
     """The drivers of a Raspberry Pi on a simulated one, whose plant is the simulated board's."""
     from hal.raspberry.board import Parts, RaspberryBoard
-    from hal.simulated.pi import SimulatedPi
 
     spec = calibrated(calibration_path(folder, name), load_board(config.board.file))
     with ExitStack() as stack:
-        behind = stack.enter_context(_behind(config, folder, name, switch, kept))
-        root = Path(stack.enter_context(tempfile.TemporaryDirectory(prefix="watti-pi-")))
-        pi = SimulatedPi(spec, behind, root, time.monotonic)
+        behind = stack.enter_context(_behind(config.model, folder, name, switch, kept))
+        pi = stack.enter_context(_simulated_pi(spec, behind))
         parts = partial(Parts, spec, pi.hardware, time.monotonic)
         board = RaspberryBoard(parts, lambda: pi.pump().switch, *kept)
         stack.callback(board.close)
         yield Stand(serial_of(name, config.serial), board, _Told(behind, pi.lock).show, lambda: board.problem)
+
+
+@contextmanager
+def _simulated_pi(spec: BoardSpec, behind: RemoteBoard) -> "Iterator[SimulatedPi]":
+    from hal.simulated.pi import SimulatedPi
+
+    with tempfile.TemporaryDirectory(prefix="watti-pi-") as root:
+        yield SimulatedPi(spec, behind, Path(root), time.monotonic)
 
 
 @contextmanager
@@ -83,7 +97,7 @@ def _raspberry(config: StationConfig, folder: Path, name: str, switch: int | Non
     spec = calibrated(calibration_path(folder, name), load_board(config.board.file))
     serial = config.serial or chip_serial(hardware.places.serial_number)
     with ExitStack() as stack:
-        stored = None if spec.rotary is not None else StoredSwitch(FileStore(folder / "state" / f"{name}.switch", _say))
+        stored = None if spec.rotary is not None else _stored_switch(folder, name)
         if switch is not None:
             if stored is None:
                 raise ConfigError([f"--switch: {spec.name} has a rotary switch of its own: turn that"])
@@ -96,6 +110,40 @@ def _raspberry(config: StationConfig, folder: Path, name: str, switch: int | Non
         board = RaspberryBoard(partial(Parts, spec, hardware, time.monotonic), position, *kept)
         stack.callback(board.close)
         yield Stand(serial, board, desk.show, lambda: board.problem)
+
+
+def _stored_switch(folder: Path, name: str) -> StoredSwitch:
+    return StoredSwitch(FileStore(folder / "state" / f"{name}.switch", _say))
+
+
+# Without firmware
+
+
+class Bare(NamedTuple):
+    """What the parts of a board stand on while no firmware does."""
+
+    hardware: "Hardware"
+    switch: Callable[[], int | None]
+    """The position where no switch is mounted."""
+
+
+@contextmanager
+def bare(kind: str, spec: BoardSpec, folder: Path, name: str, model: str) -> Iterator[Bare]:
+    """A Pi's own hardware, or that of a simulated one with a plant of its own in `folder`, by the `kind` of board.
+    Raises `BoardGone`, `Refused`."""
+    from hal.raspberry.board import Hardware
+
+    if kind == "raspberry":
+        yield Bare(Hardware(), lambda: _stored_switch(folder, name).position)
+        return
+    with _behind(model, folder, name, None, unkept()) as behind, _simulated_pi(spec, behind) as pi:
+        yield Bare(pi.hardware, lambda: pi.pump().switch)
+
+
+def unkept() -> Kept:
+    """What a station has that is only tried: no bus, and no memory."""
+    bus = SerialPort(Path(os.devnull), DEFAULT_BAUD, time.monotonic)
+    return Kept(bus, (MemoryStore(), MemoryStore()), PlantJournal("", lambda _event, _fields: None))
 
 
 class _Told:
@@ -122,8 +170,8 @@ def _say(sentence: str) -> None:
 
 
 @contextmanager
-def _behind(config: StationConfig, folder: Path, name: str, switch: int | None, kept: Kept) -> Iterator[RemoteBoard]:
-    with _plant(folder, name, switch, config.model) as path:
+def _behind(model: str, folder: Path, name: str, switch: int | None, kept: Kept) -> Iterator[RemoteBoard]:
+    with _plant(folder, name, switch, model) as path:
         board = RemoteBoard(path, name, kept.bus, *kept.stores, kept.journal)
         try:
             yield board
