@@ -232,10 +232,10 @@ class Aftermath:
         return found
 
     def _answered_for(self) -> bool:
-        """Several are set to amps and all have twins: one that is set to F answers in their name that they gave way, so
-        they yield and begin again for ever."""
+        """Several are set to amps and one has a twin: where that is set to F it answers in its name that it gave way, so
+        that the others yield and begin again for ever."""
         set_to_amps = [i for i, slot in enumerate(self._slots) if slot.plant.switch != _SECONDARY]
-        return len(set_to_amps) > 1 and all(self._has_twin(i) for i in set_to_amps)
+        return len(set_to_amps) > 1 and any(self._has_twin(i) for i in set_to_amps)
 
     def _yields_for_good(self, node: Node | None, several: bool) -> bool:
         """It waits for a person: two switches are set to amps, or the one it yields to was taken out of the circuit or
