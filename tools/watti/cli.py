@@ -86,6 +86,7 @@ def _arguments(argv: Sequence[str] | None) -> Namespace:
         _tap,
         _log,
         _calibrate,
+        _doctor,
     ):
         declare(commands)
     args = parser.parse_args(argv)
@@ -416,3 +417,24 @@ def _calibrate(commands: "Commands") -> None:
         part.add_argument("config", type=Path, metavar="CONFIG", help="the station's file, such as raspberry.toml")
         part.add_argument("--name", type=_name, help="the station's name, instead of the file's")
         _dir_option(part)
+
+
+def _doctor(commands: "Commands") -> None:
+    what = "try each part of a station's board, look at its group, or measure its pace, and say what to do"
+    command = _command(commands, "doctor", "watti.doctor:run", what, "doctor configs/stations/mock_raspberry.toml")
+    command.add_argument(
+        "config", type=Path, nargs="?", metavar="CONFIG", help="the station's file (default: /etc/watti/station.toml)"
+    )
+    command.add_argument(
+        "--close-contactor", action="store_true", help="close it once for 1 s at most, with no vehicle connected"
+    )
+    instead = command.add_mutually_exclusive_group()
+    instead.add_argument("--group", action="store_true", help="instead: the group of the primary that runs here")
+    instead.add_argument("--timing", action="store_true", help="instead: pace and cost of watti run on this machine")
+    seconds = _valid(number(2, 3600), float)
+    command.add_argument(
+        "--for", dest="for_s", type=seconds, default=20.0, metavar="S", help="how long --timing measures (default: 20)"
+    )
+    command.add_argument("--name", type=_name, help="the station's name, instead of the file's")
+    _dir_option(command)
+    _json_option(command)
