@@ -9,6 +9,7 @@ from typing import Any
 import pytest
 
 import hal.raspberry.board
+import watti.boards
 from firmware.config import ConfigError, StationConfig
 from hal.api import BoardGone
 from hal.raspberry.board import Hardware
@@ -124,3 +125,9 @@ def test_a_board_that_can_not_be_had_holds_nothing(
             standing(station(tmp_path), tmp_path).__enter__()
     with standing(station(tmp_path), tmp_path) as stand:
         assert stand.board.inputs().contactor_closed is False
+
+
+def test_drivers_that_are_not_installed_are_named(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(watti.boards, "find_spec", lambda _: None)
+    with pytest.raises(ConfigError, match=r'needs gpiozero: pip install "watti\[raspberry\]"'):
+        standing(station(tmp_path), tmp_path).__enter__()

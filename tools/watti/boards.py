@@ -8,6 +8,7 @@ import time
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import AbstractContextManager, ExitStack, contextmanager, nullcontext
 from functools import partial
+from importlib.util import find_spec
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, NamedTuple
 
@@ -54,9 +55,16 @@ class Stand(NamedTuple):
 @contextmanager
 def opened(config: StationConfig, folder: Path, name: str, switch: int | None, kept: Kept) -> Iterator[Stand]:
     """The board of this station. `switch`: a position to begin with. Raises `BoardGone`, `ConfigError`, `Refused`."""
+    needs_drivers(config.board.kind)
     kind = {"simulated": _simulated, "mock_raspberry": _mock_raspberry, "raspberry": _raspberry}[config.board.kind]
     with kind(config, folder, name, switch, kept) as stand:
         yield stand
+
+
+def needs_drivers(kind: str) -> None:
+    """Raise `ConfigError` where the drivers of a Raspberry Pi, an extra, are wanted and not installed."""
+    if kind != "simulated" and find_spec("gpiozero") is None:
+        raise ConfigError([f'board.kind: "{kind}" needs gpiozero: pip install "watti[raspberry]"'])
 
 
 @contextmanager
@@ -131,6 +139,7 @@ class Bare(NamedTuple):
 def bare(kind: str, spec: BoardSpec, folder: Path, name: str, model: str) -> Iterator[Bare]:
     """A Pi's own hardware, or that of a simulated one with a plant of its own in `folder`, by the `kind` of board.
     Raises `BoardGone`, `Refused`."""
+    needs_drivers(kind)
     from hal.raspberry.board import Hardware
 
     if kind == "raspberry":
