@@ -1,6 +1,7 @@
 """Plain Modbus for any other master: reading registers and the identification of a station.
 
-The only file of the firmware that knows pymodbus: its PDUs are sound, its server and framer do not survive a line that is shared.
+The only file of the firmware that knows pymodbus: its PDUs are sound, its server and framer do not survive a line that
+is shared.
 """
 
 import logging

@@ -232,8 +232,8 @@ class Aftermath:
         return found
 
     def _answered_for(self) -> bool:
-        """Several are set to amps and one has a twin: where that is set to F it answers in its name that it gave way, so
-        that the others yield and begin again for ever."""
+        """Several are set to amps and one has a twin: where that is set to F it answers in its name that it gave way,
+        so that the others yield and begin again for ever."""
         set_to_amps = [i for i, slot in enumerate(self._slots) if slot.plant.switch != _SECONDARY]
         return len(set_to_amps) > 1 and any(self._has_twin(i) for i in set_to_amps)
 
