@@ -17,6 +17,8 @@ from watti.scenario import CONFIGS
 from watti.screen import Row, row
 from watti.where import bench_dir
 
+UNREADABLE = "?"
+"""What a station shows for a switch that has no position."""
 MISSED = 0.02
 """Part of polls without an answer, from where on a line is worth looking at (I)."""
 FEW_POLLS = 50
@@ -103,7 +105,7 @@ def _here(name: str, entry: Row, member: Mapping[str, Any] | None) -> Present:
         said.get("rating_a"),
         said.get("firmware", "-"),
         said.get("protocol"),
-        entry["switch"] or "-",
+        entry["switch"],
         seen.get("polls", 0),
         seen.get("missed", 0),
         seen.get("bad", 0),
@@ -149,7 +151,7 @@ def _trouble(result: str, code: str, who: str, saw: str, advice: str) -> Trouble
 def _switches(rows: Mapping[str, Row], chart: Chart) -> Iterator[Trouble]:
     for name, entry in rows.items():
         rating_a = entry["firmware"].get("rating_a", max(MODELS.values()))
-        position = parse_position(entry["switch"]) if entry["switch"] not in (None, "-") else None
+        position = None if entry["switch"] == UNREADABLE else parse_position(entry["switch"])
         setting = chart.setting(position, int(rating_a))
         if setting.fault:
             yield _trouble("fail", setting.fault, name, setting.why, f"turn it to F, or to at most {rating_a:g} A")

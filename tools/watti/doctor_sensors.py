@@ -23,6 +23,7 @@ NOISE_V = 0.15
 LINE_V = (100.0, 260.0)
 USUAL_C = (-30.0, 60.0)
 _SETTLES_S = 0.1  # some looks of the sampler
+_READ_S = 1.5  # meter and thermometer have been read anew
 _NOMINAL_V = {"A": 12.0, "B": 9.0, "C": 6.0, "D": 3.0}
 _UNKNOWN = "?"
 
@@ -185,7 +186,8 @@ def _moves(exam: Exam) -> Finding:
 def meter(exam: Exam) -> Iterator[Finding]:
     """It answers, its volts make sense, and nothing flows behind an open contactor."""
     meter = exam.parts.meter
-    exam.wait(5.0, lambda: not isnan(meter.current_a()))
+    exam.wait(_READ_S)
+    exam.wait(4.0, lambda: not isnan(meter.current_a()))
     amps, volts = meter.current_a(), meter.voltage_v()
     given = isinstance(exam.spec.meter, CtSpec)
     expected = f"about 0 A with the contactor open; {LINE_V[0]:g} to {LINE_V[1]:g} V"
@@ -208,6 +210,7 @@ def meter(exam: Exam) -> Iterator[Finding]:
 def thermometer(exam: Exam) -> Iterator[Finding]:
     """A reading that can be."""
     thermometer = exam.parts.thermometer
+    exam.wait(_READ_S)
     exam.wait(4.0, lambda: not isnan(thermometer.celsius()))
     celsius = thermometer.celsius()
     expected = f"{USUAL_C[0]:g} to {USUAL_C[1]:g} C, and about what you feel"
