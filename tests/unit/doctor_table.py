@@ -50,6 +50,8 @@ class Table:
         )
         self.closed_s: list[float] = []
         """When the contactor was seen closed."""
+        self.tripped = False
+        """The ground-fault sensor has been tested."""
 
     def clock(self) -> float:
         return self.now
@@ -58,6 +60,7 @@ class Table:
         self.now += STEP_S
         self.plant.step(self.now)
         self.pi.pump()
+        self.tripped |= self.plant.inputs.ground_fault
         if self.plant.contactor_closed:
             self.closed_s.append(self.now)
 

@@ -8,6 +8,7 @@ import pytest
 
 from hal.api import Light
 from hal.raspberry.board import Hardware
+from hal.raspberry.spec import CtSpec
 from hal.simulated.vehicle_spec import VehicleSpec
 from tests.unit.doctor_table import BOARD, STATION, Table
 from watti.doctor_checks import CHECKS
@@ -182,7 +183,7 @@ def test_a_board_without_a_switch(tmp_path: Path, stored: int | None, result: st
         (0.3, 0.3, "dead-man lets go", "fail", "after 0.3"),
         (0.56, 0.56, "dead-man lets go", "warn", "after 0.5"),
         (1.2, 1.2, "dead-man lets go", "fail", "after 1.2"),
-        (0.2, 0.2, "dead-man holds", "fail", "although it was refreshed"),
+        (0.2, 0.2, "dead-man holds", "fail", "let go 3 times although it was refreshed"),
         (0.0, 0.8, "dead-man holds", "fail", "not held after an edge"),
     ],
 )
@@ -329,6 +330,7 @@ def test_parts_that_disturb_each_other(tmp_path: Path, monkeypatch: pytest.Monke
     table.exam.letter = "A"
     check = BY_PART["together"]._replace(needs=())
     assert table.try_(check)["together"].result == "ok"
+    assert table.tripped, "the winding was driven"
     show = table.parts.lamp.show
 
     def short(light: Light) -> None:
@@ -348,3 +350,32 @@ def test_the_station_decides_what_a_switch_means(tmp_path: Path) -> None:
         .try_(*only("switch"))["switch"]
         .saw.endswith("primary, 80 A for the circuit")
     )
+
+
+@pytest.mark.parametrize("samples", [[12.0, 12.4] * 64, [12.0] * 120 + [5.0] * 8])
+def test_a_converter_that_is_noisy(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, samples: list[float]) -> None:
+    table = Table(tmp_path)
+    monkeypatch.setattr(table.parts.sampler, "pilot_volts", lambda _: samples)
+    finding = table.try_(*only("adc"))["adc"]
+    assert finding.result == "warn"
+    assert "reference" in finding.advice
+
+
+def test_a_line_voltage_that_can_not_be(tmp_path: Path) -> None:
+    assert isinstance(BOARD.meter, CtSpec)
+    table = Table(tmp_path, replace(BOARD, meter=replace(BOARD.meter, voltage_v=95.0)))
+    finding = table.try_(*only("meter"))["meter"]
+    assert finding.result == "warn"
+    assert finding.saw.endswith(" A, 95 V (from the board file)")
+
+
+def test_a_switch_that_will_not_stand_still(tmp_path: Path) -> None:
+    table = Table(tmp_path)
+    wait = table.sleep
+
+    def sleep(for_s: float) -> None:
+        table.plant.turn(3 + int(table.now * 10) % 2, table.now)
+        wait(for_s)
+
+    table.exam._sleep = sleep
+    assert table.try_(*only("switch"))["switch"].result == "fail"

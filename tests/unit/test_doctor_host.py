@@ -132,12 +132,18 @@ def test_the_headphone_jack_has_the_pilots_pwm(host: Host) -> None:
 
 
 @pytest.mark.parametrize(
-    ("words", "result"),
-    [("console=ttyAMA0,115200", "fail"), ("console=serial0,115200", "fail"), ("console=tty1", "ok")],
+    ("words", "port", "result"),
+    [
+        ("console=ttyAMA0,115200", "/dev/ttyAMA0", "fail"),
+        ("console=ttyAMA0,115200", "/dev/serial0", "fail"),
+        ("console=ttyS0,115200 console=tty1", "/dev/ttyAMA0", "ok"),
+        ("", None, "ok"),
+    ],
 )
-def test_a_console_on_the_bus(host: Host, words: str, result: str) -> None:
+def test_a_console_on_the_bus(host: Host, words: str, port: str | None, result: str) -> None:
+    (host.places.root / "dev/serial0").symlink_to("ttyAMA0")
     touch(host.places.root / "proc/cmdline", f"{words} quiet\n")
-    assert found(host)["serial console"].result == result
+    assert found(replace(host, config=replace(STATION, port=port)))["serial console"].result == result
 
 
 def test_a_station_without_a_port(host: Host) -> None:

@@ -143,13 +143,13 @@ def _audio(host: Host) -> Finding:
 def _console(host: Host) -> Finding:
     """The kernel's console on the bus talks into every frame."""
     part, expected = "serial console", "none on the bus's port"
-    port = Path(host.config.port or "").name
+    port = host.config.port or ""
     try:
         words = host.at("proc/cmdline").read_text().split()
     except OSError:
         words = []
     consoles = [word[8:].partition(",")[0] for word in words if word.startswith("console=")]
-    if port and any(console in (port, "serial0") for console in consoles):
+    if {Path(port).name, host.at(port).resolve().name}.intersection(consoles):
         advice = f"take console=serial0,... out of {_CONSOLE}"
         return Finding(part, "fail", f"the kernel's console is on {port}", expected, advice)
     return Finding(part, "ok", f"consoles: {', '.join(consoles) or 'none'}", expected)
@@ -234,7 +234,7 @@ def holder(chip: Path) -> str:
     try:
         inode = (chip / "npwm").stat().st_ino
         locks = [line.split() for line in Path("/proc/locks").read_text().splitlines()]
-        pid = next(lock[4] for lock in locks if "->" not in lock and lock[5].rpartition(":")[2] == str(inode))
+        pid = next(lock[4] for lock in locks if lock[5].rpartition(":")[2] == str(inode))
         return f"process {pid} ({Path(f'/proc/{pid}/comm').read_text().strip()})"
     except (OSError, StopIteration, IndexError):
         return ""
