@@ -70,7 +70,6 @@ class Parts:
         self.contactor = PinContactor(spec.contactor, pins, self._wake)
         stack.callback(self.contactor.release)
         self.pilot = KernelPwm(spec.pilot, self._hardware.places.pwm)
-        stack.callback(self.pilot.steady)
         self.ground_fault = PinGroundFault(spec.ground_fault, pins, self._clock, self._wake)
         stack.callback(self.ground_fault.release)
         self.dead_man = OneShot(spec.dead_man, pins, self._clock, self.make_safe)
@@ -102,10 +101,11 @@ class Parts:
         self.works.append(self.sampler)
 
     def make_safe(self) -> None:
-        """What the dead-man's hardware lets go to: contactor open, pilot steady, no test."""
+        """What the dead-man's hardware lets go to: contactor open, no test, pilot steady. Raises `BoardGone` where the
+        generator has gone, the contactor open all the same."""
         self.contactor.open()
-        self.pilot.steady()
         self.ground_fault.test(False)
+        self.pilot.steady()
 
     def inputs(self, stored_switch: int | None) -> Inputs:
         """As everything stands now; `stored_switch` where no switch is mounted."""
@@ -124,7 +124,8 @@ class Parts:
 
     def close(self) -> None:
         """Everything safe, and released."""
-        self.make_safe()
+        with suppress(BoardGone):
+            self.make_safe()
         self._held.close()
 
 
@@ -202,7 +203,8 @@ class RaspberryBoard:
         return self.parts.problem
 
     def close(self) -> None:
-        self.parts.make_safe()
+        with suppress(BoardGone):
+            self.parts.make_safe()
         for worker in self._workers:
             worker.close()
         self.parts.close()

@@ -1,5 +1,6 @@
 """What a station stands on: the board that its file names, here a Raspberry Pi whose hardware is simulated."""
 
+import shutil
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -125,6 +126,20 @@ def test_a_board_that_can_not_be_had_holds_nothing(
             standing(station(tmp_path), tmp_path).__enter__()
     with standing(station(tmp_path), tmp_path) as stand:
         assert stand.board.inputs().contactor_closed is False
+
+
+def test_a_generator_that_goes_away_is_said_and_ends_with_the_contactor_open(
+    tmp_path: Path, hardware: Hardware
+) -> None:
+    chip = hardware.places.pwm / "pwmchip0"
+    with standing(station(tmp_path), tmp_path) as stand:
+        stand.board.dead_man.refresh()
+        stand.board.dead_man.refresh()
+        stand.board.contactor.close()
+        shutil.rmtree(chip / "pwm0")
+        with pytest.raises(BoardGone, match="refuses 500000 for duty_cycle"):
+            stand.board.pilot.pwm(50.0)
+    assert not hardware.pins().pin(23).state
 
 
 def test_drivers_that_are_not_installed_are_named(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
