@@ -12,7 +12,7 @@ from hal.api import BoardGone
 from hal.raspberry.spec import PilotSpec
 
 PERIOD_NS = 1_000_000
-_RP1_PWM0 = "1f00098000.pwm"
+RP1_PWM0 = "1f00098000.pwm"
 """The device behind the PWM pins of a Pi 5 (raspberrypi/linux, rp1.dtsi; S)."""
 _APPEARS_S = 1.0
 """udev gives the files of a channel that was exported to the group gpio within this."""
@@ -36,7 +36,7 @@ class KernelPwm:
     @staticmethod
     def _is_the_pins(root: Path, chip: Path) -> None:
         """Not that of a Pi 5's fan: which number is whose changes with the kernel."""
-        right = [one for one in root.glob("pwmchip*") if (one / "device").resolve().name == _RP1_PWM0]
+        right = [one for one in root.glob("pwmchip*") if (one / "device").resolve().name == RP1_PWM0]
         if right and chip not in right:
             raise BoardGone(f'{chip.name} is not the PWM of the pins: set pilot.pwm_chip = "{right[0].name}"')
 

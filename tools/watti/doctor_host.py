@@ -14,6 +14,7 @@ from firmware.config import StationConfig
 from hal.api import BoardGone
 from hal.clock import SYNCHRONISED, UNSET, Clock
 from hal.raspberry.identity import chip_serial
+from hal.raspberry.pwm import RP1_PWM0
 from hal.raspberry.spec import BoardSpec, EnergyMeterSpec, KernelThermometerSpec, Places
 from watti.doctor_exam import Finding
 
@@ -21,7 +22,6 @@ STATION = Path("/etc/watti/station.toml")
 """The station's file of a Pi's service."""
 FREE_BYTES = 100_000_000
 """Event log and state need a tenth (I)."""
-_PINS_PWM = "1f00098000.pwm"  # of a Pi 5; the number of its chip changes with the kernel
 _CONFIG = "/boot/firmware/config.txt and restart"
 _CONSOLE = "/boot/firmware/cmdline.txt and restart"
 
@@ -116,7 +116,7 @@ def _pwm(host: Host) -> Finding:
     chips = {chip.name: (chip / "device").resolve().name for chip in sorted(root.glob("pwmchip*"))}
     saw = ", ".join(f"{name} ({device})" for name, device in chips.items()) or "no PWM chip"
     expected = f"{pilot.pwm_chip} with channel {pilot.pwm_channel}"
-    right = [name for name, device in chips.items() if device == _PINS_PWM]
+    right = [name for name, device in chips.items() if device == RP1_PWM0]
     if right and pilot.pwm_chip not in right:
         advice = f'set pilot.pwm_chip = "{right[0]}" in the board file'
         return Finding(part, "fail", saw, f"{right[0]}, the one of a Pi 5's pins", advice)
