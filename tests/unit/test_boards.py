@@ -1,5 +1,6 @@
 """What a station stands on: the board that its file names, here a Raspberry Pi whose hardware is simulated."""
 
+import select
 import shutil
 import time
 from collections.abc import Iterator
@@ -139,6 +140,23 @@ def test_a_generator_that_goes_away_is_said_and_ends_with_the_contactor_open(
         shutil.rmtree(chip / "pwm0")
         with pytest.raises(BoardGone, match="refuses 500000 for duty_cycle"):
             stand.board.pilot.pwm(50.0)
+    assert not hardware.pins().pin(23).state
+
+
+def test_a_thread_that_ends_by_a_defect_takes_the_board_with_it(tmp_path: Path, hardware: Hardware) -> None:
+    def defect() -> None:
+        raise ZeroDivisionError("of ours")
+
+    with standing(station(tmp_path), tmp_path) as stand:
+        board = stand.board
+        assert isinstance(board, hal.raspberry.board.RaspberryBoard)
+        board.inputs()
+        board.parts.sampler.turn = defect  # type: ignore[method-assign]  # what its thread does from now on
+        until = time.monotonic() + 10.0
+        while not board._failed and time.monotonic() < until:
+            select.select(board.filenos(), [], [], 0.1)
+        with pytest.raises(BoardGone, match="a part of the board has failed: ZeroDivisionError: of ours"):
+            board.inputs()
     assert not hardware.pins().pin(23).state
 
 
