@@ -85,7 +85,7 @@ class Parts:
         stack.callback(spi.close)
         if isinstance(spec.meter, CtSpec):
             ct = self.meter = CtMeter(spec.meter, self._clock)
-            channels.append(ct_channel(spec.meter, ct.take))
+            channels.append(ct_channel(spec.meter, spec.adc.reference_v, ct.take))
         else:
             energy = self.meter = EnergyMeter(spec.meter, self._clock)
             stack.callback(energy.close)

@@ -104,6 +104,7 @@ class OneShot:
         self, spec: DeadManSpec, factory: Factory, clock: Callable[[], float], make_safe: Callable[[], None]
     ) -> None:
         """`make_safe` puts all outputs to what the one-shot has let go to. Raises `BoardGone`."""
+        self._window_s = spec.window_s
         self._sure_s = spec.window_s * _SURE
         self._clock = clock
         self._make_safe = make_safe
@@ -114,20 +115,27 @@ class OneShot:
             self._held = None if held is None else InputDevice(held, pin_factory=factory)
 
     @property
+    def wire(self) -> bool | None:
+        """What its output says; it may be stuck, which the clock is not. None where it is not wired back."""
+        return None if self._held is None else bool(self._held.is_active)
+
+    @property
     def holds(self) -> bool:
         """It enables the outputs; where it is not wired back, it surely does."""
-        if self._held is not None:
-            return bool(self._held.is_active)
-        return self._clock() <= self._refreshed_at + self._sure_s
+        sure_s = self._sure_s if self._held is None else self._window_s
+        return self.wire is not False and self._clock() <= self._refreshed_at + sure_s
 
     def refresh(self) -> bool:
         """The next pulse. Before it enables outputs that had been let go, they are made safe."""
         held = self.holds
         if not held:
             self._make_safe()
+        before, self._refreshed_at = self._refreshed_at, self._clock()
         self._pulse.on()
         self._pulse.off()
-        self._refreshed_at = self._clock()
+        if held and self._clock() > before + self._window_s:  # it stood still between the look and the pulse
+            self._make_safe()
+            return False
         return held
 
     def release(self) -> None:

@@ -15,6 +15,8 @@ takes all its bursts): with 25 ms in which an unplugged vehicle is believed, a c
 keeps the 100 ms."""
 FRESH_S = 0.25
 """What is older counts as unread: this work hangs, or its thread has ended."""
+_BIAS_OFF = 0.15  # of the reference: the mean of one and a half periods moves by the current's own half (I)
+_END = 0.002  # of the reference
 _STILL_V = 0.12
 """A plateau that has moved by less is the same: noise wakes nobody."""
 
@@ -51,14 +53,21 @@ class Channel:
         self._take(volts, now)
 
 
-def ct_channel(spec: CtSpec, take: Callable[[float, float], None]) -> Channel:
-    """Of a current transformer; `take` gets V RMS."""
+def _rms_of(volts: Sequence[float] | None, reference_v: float) -> float:
+    """NaN where the bias is not at half the reference, or the wave is cut at an end: what is left says too little."""
+    if volts is None or abs(sum(volts) / len(volts) / reference_v - 0.5) > _BIAS_OFF:
+        return nan
+    return rms(volts) if min(volts) / reference_v >= _END and max(volts) / reference_v <= 1 - _END else nan
+
+
+def ct_channel(spec: CtSpec, reference_v: float, take: Callable[[float, float], None]) -> Channel:
+    """Of a current transformer; `take` gets V RMS, NaN where there is none to believe."""
     return Channel(
         spec.adc_channel,
         COUNT,
         spacing_us(spec.mains_hz),
         0.5,
-        lambda volts, now: take(nan if volts is None else rms(volts), now),
+        lambda volts, now: take(_rms_of(volts, reference_v), now),
     )
 
 

@@ -2,7 +2,7 @@
 
 from collections.abc import Callable
 from dataclasses import replace
-from math import isnan
+from math import isnan, pi, sin
 from pathlib import Path
 from typing import Literal
 
@@ -18,8 +18,8 @@ from hal.raspberry.outputs import OneShot, PinContactor, PinGroundFault
 from hal.raspberry.pins import told
 from hal.raspberry.pwm import PERIOD_NS, KernelPwm
 from hal.raspberry.rotary import DEBOUNCE_S, RotarySwitch
-from hal.raspberry.sampler import FRESH_S, Channel, Sampler
-from hal.raspberry.spec import Active, ContactorSpec, DeadManSpec, GroundFaultSpec, PilotSpec, RotarySpec
+from hal.raspberry.sampler import FRESH_S, Channel, Sampler, ct_channel
+from hal.raspberry.spec import Active, ContactorSpec, CtSpec, DeadManSpec, GroundFaultSpec, PilotSpec, RotarySpec
 
 PILOT = PilotSpec(18, "pwmchip0", 0, 0, 1.65, 8.2)
 ROTARY = RotarySpec((5, 6, 13, 19), "complement", None)
@@ -163,12 +163,33 @@ def test_what_was_let_go_is_made_safe_before_the_edge_that_enables_it_again(pins
 
 def test_a_one_shot_that_is_wired_back_is_believed(pins: MockFactory, time: Time) -> None:
     watched = Watched(pins, time, held_pin=22)
+    watched.shot.refresh()
     pins.pin(22).drive_high()
     time.now += 0.99
     assert watched.shot.refresh()
     pins.pin(22).drive_low()
     assert not watched.shot.refresh()
-    assert levels_of(pins, 23) == [False, True, False, True, False], "a pulse each"
+    assert levels_of(pins, 23) == [False, True, False, True, False, True, False], "a pulse each"
+
+
+def test_a_wire_that_is_stuck_hides_no_drop(pins: MockFactory, time: Time) -> None:
+    watched = Watched(pins, time, held_pin=22)
+    pins.pin(22).drive_high()
+    watched.shot.refresh()
+    time.now += 1.01
+    assert not watched.shot.refresh()
+
+
+@pytest.mark.parametrize(("middle", "reads"), [(1.65, True), (0.3, False), (0.0, False), (3.3, False)])
+def test_a_transformer_without_its_bias_shows_no_current(time: Time, middle: float, reads: bool) -> None:
+    class Wave(Converter):
+        def volts(self, channel: int, count: int, spacing_us: int = 0) -> list[float]:
+            wave = [middle + 0.5 * sin(2 * pi * 60 * i * spacing_us * 1e-6) for i in range(count)]
+            return [min(max(volt, 0.0), 3.2992) for volt in wave]
+
+    taken: list[float] = []
+    ct_channel(CtSpec(1, 90.9, 240.0, 60.0), 3.3, lambda volts, now: taken.append(volts)).sample(Wave(), time.now)
+    assert isnan(taken[0]) is not reads
 
 
 # Pilot

@@ -42,7 +42,7 @@ def _holds_nothing(exam: Exam) -> bool:
     exam.let_go()
     exam.parts.make_safe()
     exam.wait(LONGEST_S * 1.5)
-    return exam.spec.dead_man.held_pin is None or not exam.parts.dead_man.holds
+    return exam.spec.dead_man.held_pin is None or not exam.parts.dead_man.wire
 
 
 def _holding(exam: Exam, idle: bool) -> Finding:
@@ -56,7 +56,7 @@ def _holding(exam: Exam, idle: bool) -> Finding:
     if not idle:
         advice = f"GPIO {spec.held_pin} stands high by itself: check held_pin, and the one-shot's output"
         return Finding(part, "fail", f"held although nothing was refreshed for {LONGEST_S * 1.5:g} s", expected, advice)
-    if not exam.parts.dead_man.holds or exam.drops:
+    if exam.parts.dead_man.wire is False or exam.drops:
         saw = f"let go {exam.drops} times although it was refreshed" if exam.drops else "not held after an edge"
         advice = (
             f"check the one-shot, its supply, GPIO {spec.pin} and {spec.held_pin}; try again with less to do beside it"
@@ -77,7 +77,7 @@ def _letting_go(exam: Exam) -> Iterator[Finding]:
     def gone() -> bool:
         nonlocal let_go_s, pilot_s
         now = exam.clock() - began
-        if wired and not parts.dead_man.holds:
+        if wired and not parts.dead_man.wire:
             let_go_s = min(let_go_s, now)
         if parts.sampler.reading.high_v > 0:
             pilot_s = min(pilot_s, now)
