@@ -1,9 +1,12 @@
 """Contactor, ground-fault sensor and dead-man on pins.
 
-Outputs start low and are low after the end: contactor open, winding not driven. What holds them while the process
-lives is hardware: a retriggerable one-shot (or a charge pump) on the dead-man's pin that enables the contactor's driver
-and the pilot's PWM. The Pi's own watchdog is no substitute: it resets the Pi after many seconds, and pins of a Pi
-that hangs stay as they are.
+Outputs start low: contactor open, winding not driven. After the end the kernel makes inputs of them. gpiozero leaves
+those on lgpio without a pull (gpiozero #1146), so they are pulled down here before they are claimed and after they are
+released; that is some 50 kohm (M), so the board has 10 kohm to ground at each input that they lead to.
+
+What holds them while the process lives is hardware: a retriggerable one-shot (or a charge pump) on the dead-man's pin
+that enables the contactor's driver and the pilot's PWM. The Pi's own watchdog is no substitute: it resets the Pi after
+many seconds, and pins of a Pi that hangs stay as they are.
 """
 
 from collections.abc import Callable
@@ -21,6 +24,20 @@ _TOLD_S = 0.05
 """A trip is told for at least this long (I)."""
 
 
+def driven(pin: int, factory: Factory) -> OutputDevice:
+    """An output, low, whose pin is low too when its process has died."""
+    factory.pin(pin).pull = "down"
+    return OutputDevice(pin, pin_factory=factory)
+
+
+def let_go(device: OutputDevice) -> None:
+    """Give the pin of an output back, low."""
+    device.off()
+    pin = device.pin
+    device.close()
+    pin.pull = "down"
+
+
 def sensed(pin: int, active: Active, factory: Factory, wake: Callable[[], None]) -> DigitalInputDevice:
     """An input whose every edge wakes the loop."""
     device = DigitalInputDevice(pin, pull_up=active == "low", pin_factory=factory)
@@ -34,7 +51,7 @@ class PinContactor:
     def __init__(self, spec: ContactorSpec, factory: Factory, wake: Callable[[], None]) -> None:
         """Open, whatever it was. Raises `BoardGone`."""
         with told(f"the contactor on GPIO {spec.pin} and {spec.feedback_pin}"):
-            self._driver = OutputDevice(spec.pin, pin_factory=factory)
+            self._driver = driven(spec.pin, factory)
             self._feedback = sensed(spec.feedback_pin, spec.feedback_active, factory, wake)
 
     @property
@@ -50,8 +67,7 @@ class PinContactor:
 
     def release(self) -> None:
         """Give the pins back, open."""
-        self._driver.off()
-        self._driver.close()
+        let_go(self._driver)
         self._feedback.close()
 
 
@@ -66,7 +82,7 @@ class PinGroundFault:
         self._wake = wake
         self._edge_at = -inf
         with told(f"the ground-fault sensor on GPIO {spec.pin} and {spec.test_pin}"):
-            self._winding = OutputDevice(spec.test_pin, pin_factory=factory)
+            self._winding = driven(spec.test_pin, factory)
             self._trip = sensed(spec.pin, spec.active, factory, wake)
             self._trip.when_activated = self._note
             earth = spec.earth_pin
@@ -91,8 +107,8 @@ class PinGroundFault:
 
     def release(self) -> None:
         """Give the pins back, the winding not driven."""
-        self._winding.off()
-        for device in (self._winding, self._trip, self._earth):
+        let_go(self._winding)
+        for device in (self._trip, self._earth):
             if device is not None:
                 device.close()
 
@@ -110,7 +126,7 @@ class OneShot:
         self._make_safe = make_safe
         self._refreshed_at = -inf
         with told(f"the dead-man on GPIO {spec.pin}"):
-            self._pulse = OutputDevice(spec.pin, pin_factory=factory)
+            self._pulse = driven(spec.pin, factory)
             held = spec.held_pin
             self._held = None if held is None else InputDevice(held, pin_factory=factory)
 
@@ -140,6 +156,6 @@ class OneShot:
 
     def release(self) -> None:
         """Give the pins back; the one-shot lets go by itself."""
-        self._pulse.close()
+        let_go(self._pulse)
         if self._held is not None:
             self._held.close()

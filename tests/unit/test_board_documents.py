@@ -109,6 +109,22 @@ def test_the_ct_s_figures_are_computed() -> None:
     assert f"one step is {reference / 4096 * scale:.2f} A" in MANUAL
 
 
+@pytest.mark.parametrize("name", FILES)
+def test_what_each_output_leads_to_is_held_low_while_nobody_drives_it(name: str) -> None:
+    """By the parts list, the drawing and the first power-up alike, on either carrier."""
+    board = FILES[name]
+    outputs = {board["dead_man"]["pin"], board["contactor"]["pin"], board["ground_fault"]["test_pin"]}
+    needed = next(row for row in rows("| part | property | value and where it comes from |") if "inputs of" in row[0])
+    assert set(map(int, re.findall(r"\b2\d\b", needed[1]))) == outputs
+    assert "10 kohm to ground at each of the three **inputs**" in needed[2]
+    pins = "GPIO " + ", ".join(map(str, sorted(outputs)))
+    steps = [" ".join(step.split()) for step in re.split(r"\n\d+\. ", MANUAL.split("\n## First power-up\n", 1)[1])]
+    assert f"{pins} to ground: 10 kohm each" in steps[1]
+    assert f"`sudo systemctl stop watti`: *expect* {pins} at 0 V" in steps[3]
+    drawn = [text.text for text in ET.parse(BOARDS / "carrier.svg").iter("{http://www.w3.org/2000/svg}text")]
+    assert drawn.count("10 k to ground") == len(outputs)
+
+
 def test_each_lamp_signal_is_there_with_what_to_do() -> None:
     told = rows("| lamp | code | what to do |")
     lights = [(row.light.words, "-") for row in INDICATIONS] + [(fault.light.words, fault.code) for fault in FAULTS]

@@ -106,6 +106,33 @@ def test_no_output_blips_from_the_claim_of_its_pin_to_the_end(pins: MockFactory,
     assert [any(levels_of(pins, number)) for number in (17, 25, 23)] == [False, False, False]
 
 
+@pytest.mark.parametrize("number", [17, 25, 23])
+def test_an_output_is_pulled_down_while_it_is_driven_and_after_it_is_let_go(
+    pins: MockFactory, time: Time, monkeypatch: pytest.MonkeyPatch, number: int
+) -> None:
+    """gpiozero on lgpio takes the pull away at the claim and at the end: what hangs on the pin may see anything."""
+    begin, close = MockPin.clear_states, MockPin.close
+
+    def begun(pin: MockPin) -> None:
+        pin._pull = "floating"
+        begin(pin)
+
+    def closed(pin: MockPin) -> None:
+        close(pin)
+        pin._pull = "floating"
+
+    monkeypatch.setattr(MockPin, "clear_states", begun)
+    monkeypatch.setattr(MockPin, "close", closed)
+    contactor = PinContactor(ContactorSpec(17, 27, "low"), pins, lambda: None)
+    sensor = PinGroundFault(GroundFaultSpec(24, "high", 25, None), pins, time, lambda: None)
+    shot = OneShot(DeadManSpec(23, 1.0, None), pins, time, contactor.open)
+    pin = pins.pin(number)
+    assert (pin.function, pin.pull) == ("output", "down"), "so it is what a killed process leaves"
+    for part in (contactor, sensor, shot):
+        part.release()
+    assert (pin.function, pin.pull) == ("input", "down")
+
+
 def test_a_trip_that_has_gone_before_anybody_looked_is_still_told(pins: MockFactory, time: Time) -> None:
     woken: list[float] = []
     sensor = PinGroundFault(GroundFaultSpec(24, "high", 25, None), pins, time, lambda: woken.append(time.now))
