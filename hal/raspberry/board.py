@@ -119,8 +119,9 @@ class Parts:
 
     @property
     def problem(self) -> str:
-        """What can't be read and what to do, a sentence for each; empty when all can."""
-        return "; ".join(filter(None, (self.sampler.problem, self.meter.problem, self.thermometer.problem)))
+        """What does not work and what to do, a sentence for each; empty when all does."""
+        parts = (self.dead_man, self.sampler, self.meter, self.thermometer)
+        return "; ".join(filter(None, (part.problem for part in parts)))
 
     def close(self) -> None:
         """Everything safe, and released."""
@@ -199,7 +200,7 @@ class RaspberryBoard:
 
     @property
     def problem(self) -> str:
-        """What can't be read, for a person; empty when all can."""
+        """What does not work, for a person; empty when all does."""
         return self.parts.problem
 
     def close(self) -> None:

@@ -120,6 +120,7 @@ class OneShot:
         self, spec: DeadManSpec, factory: Factory, clock: Callable[[], float], make_safe: Callable[[], None]
     ) -> None:
         """`make_safe` puts all outputs to what the one-shot has let go to. Raises `BoardGone`."""
+        self._spec = spec
         self._window_s = spec.window_s
         self._sure_s = spec.window_s * _SURE
         self._clock = clock
@@ -140,6 +141,17 @@ class OneShot:
         """It enables the outputs; where it is not wired back, it surely does."""
         sure_s = self._sure_s if self._held is None else self._window_s
         return self.wire is not False and self._clock() <= self._refreshed_at + sure_s
+
+    @property
+    def problem(self) -> str:
+        """Why it holds nothing that is refreshed, and what to do; empty when it does, or is not wired back."""
+        spec = self._spec
+        if self.wire is not False or self._clock() > self._refreshed_at + self._sure_s:
+            return ""
+        return (
+            f"the dead-man does not hold: GPIO {spec.held_pin} is low after a pulse on GPIO {spec.pin}: no vehicle "
+            "charges; check the one-shot, its supply and both wires (watti doctor)"
+        )
 
     def refresh(self) -> bool:
         """The next pulse. Before it enables outputs that had been let go, they are made safe."""

@@ -160,6 +160,14 @@ def test_a_thread_that_ends_by_a_defect_takes_the_board_with_it(tmp_path: Path, 
     assert not hardware.pins().pin(23).state
 
 
+def test_a_dead_man_whose_wire_is_off_is_said(tmp_path: Path, hardware: Hardware) -> None:
+    with standing(station(tmp_path), tmp_path) as stand:
+        stand.board.dead_man.refresh()
+        assert stand.problem() == ""
+        hardware.pins().pin(22).sense = lambda: False
+        assert "the dead-man does not hold: GPIO 22 is low" in stand.problem()
+
+
 def test_drivers_that_are_not_installed_are_named(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(watti.boards, "find_spec", lambda _: None)
     with pytest.raises(ConfigError, match=r'needs gpiozero: pip install "watti\[raspberry\]"'):

@@ -167,11 +167,14 @@ class Watched:
 
     def __init__(self, pins: MockFactory, time: Time, held_pin: int | None) -> None:
         self.done: list[str] = []
+        self.stall_s = 0.0
+        """That the process stands still right before an edge."""
         self.shot = OneShot(DeadManSpec(23, 1.0, held_pin), pins, time, lambda: self.done.append("safe"))
         pulse = self.shot._pulse
         rise = pulse.on
 
         def watched() -> None:
+            time.now += self.stall_s
             self.done.append("edge")
             rise()
 
@@ -205,6 +208,36 @@ def test_a_wire_that_is_stuck_hides_no_drop(pins: MockFactory, time: Time) -> No
     watched.shot.refresh()
     time.now += 1.01
     assert not watched.shot.refresh()
+
+
+def test_a_stall_between_the_look_and_the_pulse_hides_no_drop(pins: MockFactory, time: Time) -> None:
+    """The look said that it holds. By the pulse it had let go, and enabled outputs that nobody had made safe."""
+    watched = Watched(pins, time, held_pin=None)
+    watched.shot.refresh()
+    assert watched.shot.refresh()
+    watched.done.clear()
+    watched.stall_s = 1.01
+    assert not watched.shot.refresh()
+    assert watched.done == ["edge", "safe"]
+
+
+def test_a_one_shot_that_holds_nothing_is_said(pins: MockFactory, time: Time) -> None:
+    """Dead, without supply, or its wire off: all of them leave a station that waits for ever."""
+    shot = Watched(pins, time, held_pin=22).shot
+    assert shot.problem == "", "nothing has been refreshed yet"
+    shot.refresh()
+    assert shot.problem.startswith("the dead-man does not hold: GPIO 22 is low after a pulse on GPIO 23")
+    pins.pin(22).drive_high()
+    assert shot.problem == ""
+    pins.pin(22).drive_low()
+    time.now += 0.61
+    assert shot.problem == "", "it may let go of what stands still"
+
+
+def test_a_one_shot_that_is_not_wired_back_can_say_nothing(pins: MockFactory, time: Time) -> None:
+    shot = Watched(pins, time, held_pin=None).shot
+    shot.refresh()
+    assert shot.problem == ""
 
 
 @pytest.mark.parametrize(("middle", "reads"), [(1.65, True), (0.3, False), (0.0, False), (3.3, False)])

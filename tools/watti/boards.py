@@ -49,7 +49,7 @@ class Stand(NamedTuple):
     show: Callable[[App, Mapping[str, Any], float], None]
     """Is told how the station stands, now and then: what its firmware says of itself."""
     problem: Callable[[], str]
-    """What of the board can't be read, for a person; empty when all can."""
+    """What of the board does not work, for a person; empty when all does."""
 
 
 @contextmanager

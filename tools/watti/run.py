@@ -102,7 +102,7 @@ class Publisher:
         self._problems: list[tuple[Callable[[], str], str, str]] = [
             (lambda: board.bus.problem, "{}: waiting for it", "the serial port works again"),
             (lambda: board.journal.problem, "{}", "the event log is written again"),
-            (stand.problem, "{}", "every part of the board is read again"),
+            (stand.problem, "{}", "every part of the board works again"),
         ]
         """What may be wrong, and what is said of it and once it is mended."""
         self._known = [""] * len(self._problems)
