@@ -101,11 +101,12 @@ class Parts:
         self.works.append(self.sampler)
 
     def make_safe(self) -> None:
-        """What the dead-man's hardware lets go to: contactor open, no test, pilot steady. Raises `BoardGone` where the
-        generator has gone, the contactor open all the same."""
-        self.contactor.open()
-        self.ground_fault.test(False)
-        self.pilot.steady()
+        """What the dead-man's hardware lets go to: contactor open, no test, pilot steady, in this order. Whatever fails
+        keeps no other from it and is raised after: `BoardGone` where the generator has gone."""
+        with ExitStack() as last_first:
+            last_first.callback(self.pilot.steady)
+            last_first.callback(self.ground_fault.test, False)
+            last_first.callback(self.contactor.open)
 
     def inputs(self, stored_switch: int | None) -> Inputs:
         """As everything stands now; `stored_switch` where no switch is mounted."""
@@ -124,10 +125,9 @@ class Parts:
         return "; ".join(filter(None, (part.problem for part in parts)))
 
     def close(self) -> None:
-        """Everything safe, and released."""
-        with suppress(BoardGone):
+        """Everything safe, and released, whatever fails."""
+        with self._held, suppress(BoardGone):
             self.make_safe()
-        self._held.close()
 
 
 @contextmanager
@@ -204,9 +204,10 @@ class RaspberryBoard:
         return self.parts.problem
 
     def close(self) -> None:
-        with suppress(BoardGone):
-            self.parts.make_safe()
-        for worker in self._workers:
-            worker.close()
-        self.parts.close()
-        os.close(self._awake)
+        with ExitStack() as last_first:
+            last_first.callback(os.close, self._awake)
+            last_first.callback(self.parts.close)
+            for worker in self._workers:
+                last_first.callback(worker.close)
+            with suppress(BoardGone):
+                self.parts.make_safe()

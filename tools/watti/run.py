@@ -15,7 +15,7 @@ from typing import Any
 from firmware.app import App, Setup
 from firmware.bus.messages import HOLDS, WANTS
 from firmware.bus.versions import OWN
-from firmware.config import MODELS, ConfigError
+from firmware.config import MODELS, ConfigError, StationConfig
 from firmware.protection import word
 from firmware.rotary import Chart
 from firmware.runtime import Runtime, Signals
@@ -40,17 +40,26 @@ _INTERRUPTED = 130
 def run(args: Namespace) -> int:
     """`args`: config, port, switch, name and dir, each None where it was not given."""
     config = read_station(args.config)
-    chart = Chart.load(CONFIGS / "rotary.toml")
     port = args.port or config.port
     if port is None:
         raise ConfigError([f"{args.config}: bus.port: expected this key, or --port"])
-    signals = Signals()
-    folder = bench_dir(args.dir)
+    signals, folder = Signals(), bench_dir(args.dir)
     with ExitStack() as stack:
         stack.callback(signals.close)
         wanted = args.name or config.name
         name = stack.enter_context(held(folder, wanted) if wanted else first_free(folder))
-        bus = SerialPort(Path(port), config.baud, time.monotonic, Direction(config.direction, config.rts_sends))
+        try:
+            return _station(name, config, Path(port), folder, args.switch, signals)
+        except BoardGone as gone:
+            _say(f"{name}: {gone}")
+            return 1
+
+
+def _station(name: str, config: StationConfig, port: Path, folder: Path, switch: int | None, signals: Signals) -> int:
+    """Raises `BoardGone`: as it is opened, as it runs, or as it is made safe at the end."""
+    chart = Chart.load(CONFIGS / "rotary.toml")
+    with ExitStack() as stack:
+        bus = SerialPort(port, config.baud, time.monotonic, Direction(config.direction, config.rts_sends))
         stack.callback(bus.close)
         journal = FileJournal(folder / "log", name)
         stack.callback(journal.close)
@@ -58,14 +67,10 @@ def run(args: Namespace) -> int:
         session_store = FileStore(folder / "state" / f"{name}.session.json", _say, journal.submit)
         notifier = Notifier(os.environ)
         stack.callback(notifier.stopping)
-        try:
-            kept = Kept(bus, (store, session_store), journal)
-            stand = stack.enter_context(opened(config, folder, name, args.switch, kept))
-            setup = Setup(stand.serial, config.model, MODELS[config.model], config.baud, config.timing, chart)
-            return _live(name, setup, stand, signals, notifier)
-        except BoardGone as gone:
-            _say(f"{name}: {gone}")
-            return 1
+        kept = Kept(bus, (store, session_store), journal)
+        stand = stack.enter_context(opened(config, folder, name, switch, kept))
+        setup = Setup(stand.serial, config.model, MODELS[config.model], config.baud, config.timing, chart)
+        return _live(name, setup, stand, signals, notifier)
 
 
 def _say(sentence: str) -> None:
