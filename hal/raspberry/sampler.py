@@ -98,42 +98,52 @@ class Sampler:
         self._channels = channels
         self._clock = clock
         self._wake = wake
-        self._reading = UNREAD
-        self._read_at = clock()
-        self.problem = ""
-        """Why the ADC can't be read, for a person; empty when it can."""
+        self._seen = UNREAD, clock()  # in one piece, as the other thread may look at any moment
+        self._why = ""
         self.turn()
 
     @property
     def reading(self) -> PilotReading:
         """The pilot as it was last seen to change; UNREAD where it can't be read, or was not for `FRESH_S`."""
-        return self._reading if self._clock() < self._read_at + FRESH_S else UNREAD
+        reading, at = self._seen
+        return reading if self._clock() < at + FRESH_S else UNREAD
+
+    @property
+    def problem(self) -> str:
+        """Why the ADC can't be read, for a person; empty when it can."""
+        if self._clock() < self._seen[1] + FRESH_S:
+            return self._why
+        return (
+            f"the ADC has not answered for {FRESH_S:g} s: its driver hangs, or this machine does far too much: restart"
+        )
 
     def turn(self) -> None:
-        problem = ""
+        began, problem = self._clock(), ""
         try:
             seen = read_pilot(self.pilot_volts)
             if isnan(seen.high_v):
                 problem = "the control pilot shows no square wave: check its wires to the ADC, and the board's supply"
         except AdcError as error:
             seen, problem = UNREAD, str(error)
-        self._look(seen)
+        self._look(seen, began)
         for channel in self._channels:
             try:
                 channel.sample(self._adc, self._clock())
             except AdcError as error:
                 problem = problem or str(error)
-        self.problem = problem
+        self._why = problem
 
     def pilot_volts(self, count: int) -> list[float]:
         """Samples of the pilot (V). Raises `AdcError`."""
         zero_v, gain = self._spec.zero_v, self._spec.gain
         return [(volts - zero_v) * gain for volts in self._adc.volts(self._spec.adc_channel, count)]
 
-    def _look(self, seen: PilotReading) -> None:
-        self._read_at = self._clock()
-        if not _alike(seen, self._reading):
-            self._reading = seen
+    def _look(self, seen: PilotReading, began: float) -> None:
+        """`seen` is as old as its first sample."""
+        before, _ = self._seen
+        is_new = not _alike(seen, before)
+        self._seen = seen if is_new else before, began
+        if is_new:
             self._wake()
 
 

@@ -356,8 +356,27 @@ def test_garbage_and_silence_are_unread_and_said(time: Time) -> None:
     one.turn()
     assert one.problem == ""
     assert one.reading.high_v == pytest.approx(9.0)
-    time.now += FRESH_S
-    assert isnan(one.reading.high_v), "its thread hangs"
+
+
+def test_an_adc_that_hangs_is_unread_and_said(time: Time) -> None:
+    one = sampler(Converter(), time, [], [])
+    time.now += FRESH_S * 0.99
+    assert (isnan(one.reading.high_v), one.problem) == (False, "")
+    time.now += FRESH_S * 0.02
+    assert isnan(one.reading.high_v)
+    assert one.problem.startswith("the ADC has not answered for 0.25 s: its driver hangs")
+    one.turn()
+    assert (isnan(one.reading.high_v), one.problem) == (False, "")
+
+
+def test_a_reading_is_as_old_as_its_first_sample(time: Time) -> None:
+    class Slow(Converter):
+        def volts(self, channel: int, count: int, spacing_us: int = 0) -> list[float]:
+            time.now += FRESH_S * 1.01
+            return super().volts(channel, count, spacing_us)
+
+    one = sampler(Slow(), time, [], [])
+    assert isnan(one.reading.high_v), "what was true so long ago"
 
 
 def test_another_channel_that_can_t_be_read_leaves_the_pilot_alone(time: Time) -> None:
