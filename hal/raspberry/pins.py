@@ -34,5 +34,11 @@ def told(what: str) -> Iterator[None]:
     except Exception as error:
         if type(error).__module__ != "lgpio":  # lgpio.error has no base of its own
             raise
-        hint = ": another process holds it" if "busy" in str(error).lower() else ""
-        raise BoardGone(f"{what} can't be used: {error}{hint}") from None
+        hints = (hint for words, hint in _LGPIO_HINTS.items() if words in str(error).lower())
+        raise BoardGone(f"{what} can't be used: {error}{next(hints, '')}") from None
+
+
+_LGPIO_HINTS = {
+    "busy": ": another process holds it",
+    "can not open gpiochip": ": add this user to the group gpio, which /dev/gpiochip* belong to",
+}

@@ -431,7 +431,9 @@ _LgpioError.__module__ = "lgpio"
         (PermissionError(13, "Permission denied"), "add this user to the group gpio"),
         (ModuleNotFoundError("x", name="lgpio"), "lgpio is not installed (apt-get install python3-lgpio)"),
         (GPIOZeroError("pin GPIO5 is already in use"), "the lamp can't be used: pin GPIO5 is already in use"),
-        (_LgpioError("GPIO busy"), "another process holds it"),
+        (_LgpioError("'GPIO busy'"), "another process holds it"),
+        (_LgpioError("'can not open gpiochip'"), "add this user to the group gpio"),
+        (_LgpioError("'bad pull'"), "the lamp can't be used: 'bad pull'"),
     ],
 )
 def test_what_keeps_a_part_from_being_used_is_said(error: Exception, sentence: str) -> None:
