@@ -21,7 +21,7 @@ from hal.raspberry.spec import Active, ContactorSpec, DeadManSpec, GroundFaultSp
 _SURE = 0.6
 """Part of the window after which a one-shot that is not wired back may have let go: its parts have tolerances (I)."""
 _TOLD_S = 0.05
-"""A trip is told for at least this long (I)."""
+"""A trip is told for at least this long after somebody has looked first (I): a loop looks twice before it believes."""
 
 
 def driven(pin: int, factory: Factory) -> OutputDevice:
@@ -80,7 +80,9 @@ class PinGroundFault:
         """Raises `BoardGone`."""
         self._clock = clock
         self._wake = wake
-        self._edge_at = -inf
+        self._untold = False
+        """It has begun to trip, and nobody has looked since."""
+        self._told_until = -inf
         with told(f"the ground-fault sensor on GPIO {spec.pin} and {spec.test_pin}"):
             self._winding = driven(spec.test_pin, factory)
             self._trip = sensed(spec.pin, spec.active, factory, wake)
@@ -89,13 +91,16 @@ class PinGroundFault:
             self._earth = None if earth is None else sensed(earth, "high", factory, wake)
 
     def _note(self) -> None:
-        self._edge_at = self._clock()
+        self._untold = True
         self._wake()
 
     @property
     def tripped(self) -> bool:
-        """It trips, or began to a moment ago."""
-        return bool(self._trip.is_active) or self._clock() < self._edge_at + _TOLD_S
+        """It trips, or has since the last look: however long ago that was, and a moment longer."""
+        if self._untold:
+            self._untold = False
+            self._told_until = self._clock() + _TOLD_S
+        return bool(self._trip.is_active) or self._clock() < self._told_until
 
     @property
     def grounded(self) -> bool:
