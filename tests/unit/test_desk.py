@@ -10,6 +10,7 @@ import pytest
 
 from hal.simulated.board import MemoryStore
 from hal.simulated.remote import Refused, ask
+from hal.store import FileStore
 from tests.scenario.helpers import Bench, plugs, scenario
 from watti.cli import main
 from watti.desk import Desk, StoredSwitch
@@ -55,6 +56,26 @@ def test_a_switch_that_is_not_mounted_is_stored(
     assert main(["switch", "left", "f", "--dir", str(tmp_path)]) == 0
     assert capsys.readouterr().out == "F\n"
     assert StoredSwitch(store).position == 15
+
+
+def test_a_switch_that_can_not_be_stored_is_not_turned(
+    bench: Bench, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """It would be back where it was after the next restart, and nobody would know."""
+    (tmp_path / "state").mkdir()
+    stored = StoredSwitch(FileStore(tmp_path / "state" / "left.switch", lambda _: None))
+    stored.turn(11)
+    (tmp_path / "state" / "left.new").mkdir()
+    desk = Desk(tmp_path / "left.sock", "left", stored)
+    desk.show(bench.app(1), described(bench.app(1)), bench.now)
+    assert main(["switch", "left", "f", "--dir", str(tmp_path)]) == 2
+    told = f"watti: left: the switch is not turned, as {tmp_path}/state/left.switch: Is a directory\n"
+    assert capsys.readouterr().err == told
+    assert stored.position == 11
+    (tmp_path / "state" / "left.new").rmdir()
+    assert main(["switch", "left", "f", "--dir", str(tmp_path)]) == 0
+    assert stored.position == 15
+    desk.close()
 
 
 @pytest.mark.parametrize("record", [b"", b"G", b"1F", b"\xff\xfe"])

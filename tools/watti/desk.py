@@ -34,8 +34,10 @@ class StoredSwitch:
             self.position = parse_position(store.load().decode().strip())
 
     def turn(self, position: int) -> None:
-        """Store it; it counts from now on."""
+        """Store it; it counts from now on. Raises OSError where it can't be stored: then the one before counts."""
         self._store.save(f"{position:X}\n".encode())
+        if self._store.problem:
+            raise OSError(f"the switch is not turned, as {self._store.problem.rpartition(': ')[0]}")
         self.position = position
 
 
@@ -103,7 +105,10 @@ class Desk:
             return {"error": "this board has a rotary switch of its own: turn that"}
         if type(position) is not int or not 0 <= position <= 15:
             return {"error": "expected a position from 0 to 15"}
-        self._switch.turn(position)
+        try:
+            self._switch.turn(position)
+        except OSError as refused:
+            return {"error": str(refused)}
         return {**self._status, "switch": position}
 
     def close(self) -> None:
