@@ -66,9 +66,10 @@ class Node:
     """Only where the sum of power is limited (a budget)."""
     rule: Rule = Rule.SCALAR
     lines: str = ""
-    """Single phase: the lines of its parent that it is on; empty = not known."""
+    """Single phase, or behind a single-phase transformer: the lines of its parent that it is on; empty = not known."""
     winding: str = ""
-    """Of the transformer that feeds it from its parent: "delta-wye", "wye-wye"; empty = no transformer."""
+    """Of the transformer that feeds it from its parent: "wye-wye", "delta-wye" (North America's: the high side leads by
+    30 degrees), "single" (one phase of it, between `lines`); empty = no transformer."""
     min_power_factor: float = 1.0
     """Phasor rule: the worst displacement of a vehicle's current, leading or lagging."""
 
@@ -82,7 +83,7 @@ class Member:
     rating_a: float
     """The most it may be told; of a group the setting of its primary's rotary switch."""
     lines: str = ""
-    """Empty = not known, or those of its circuit."""
+    """"AB", "L1N"; "ABC" for three phases; empty = those of its circuit, or not known, of a single-phase station."""
     stations: int = 1
     min_a: float = 6.0
     """Less can't be offered (J1772)."""

@@ -1,0 +1,151 @@
+"""Who gets what: minimums in turn, strict priorities, what departures need, then weighted max-min fair shares.
+
+A pure function of the claims. In order: members of a higher priority are served in full before anyone below gets
+anything; among equals everyone gets its minimum (as many as fit, in the order of their ranks; the rest waits); then
+those with a departure get the rate that they need; then the rest is shared by weight. Amperes are floored to the
+pilot's step of 0.1 A.
+"""
+
+from collections.abc import Mapping, Sequence
+from typing import NamedTuple
+
+from cloud.fill import Limits, fill
+from cloud.tree import Tree
+
+STEP_A = 0.1
+"""What pilots and charging profiles can say (OCPP 1.6: limits are multiples of 0.1)."""
+_SLACK = 1e-9
+
+
+class Claim(NamedTuple):
+    """What a member asks for (A). `most_a` 0 = nothing."""
+
+    min_a: float
+    max_a: float
+    weight: float = 1.0
+    priority: int = 0
+    needed_a: float = 0.0
+    """The rate that its departure needs."""
+    rank: float = 0.0
+    """Who has the lower one gets its minimum first."""
+
+
+class Bound(NamedTuple):
+    """Why a member gets no more."""
+
+    why: str
+    """`idle` (asks for nothing), `demand` (has all it asks for), `node` (that one is full), `waiting` (its minimum did
+    not fit there)."""
+    node: str = ""
+    line: str = ""
+
+    def __str__(self) -> str:
+        return " ".join(filter(None, (self.why, self.node, self.line)))
+
+
+class Share(NamedTuple):
+    """What a member gets (A) and why no more."""
+
+    amps: float
+    bound: Bound
+
+
+_IDLE = Bound("idle")
+_DEMAND = Bound("demand")
+
+
+def allocate(tree: Tree, claims: Sequence[Claim], building: Mapping[str, Sequence[float]] | None = None) -> list[Share]:
+    """A share for each member of the site, in its order. `building`: A in each line of a node, by the node's name."""
+    return _Allocation(tree, claims, tree.limits(building or {})).shares()
+
+
+class _Allocation:
+    """One decision on its way: `least` and `most` close in on what everyone gets."""
+
+    def __init__(self, tree: Tree, claims: Sequence[Claim], limits: Limits) -> None:
+        self._tree = tree
+        self._claims = claims
+        self._limits = limits
+        self._least = [0.0] * len(claims)
+        self._most = [0.0] * len(claims)
+        self._weights = [claim.weight for claim in claims]
+        self._bounds = [_IDLE] * len(claims)
+
+    def shares(self) -> list[Share]:
+        claims = self._claims
+        by_priority: dict[int, list[int]] = {}
+        for i, claim in enumerate(claims):
+            if claim.max_a > 0:
+                by_priority.setdefault(claim.priority, []).append(i)
+        for priority in sorted(by_priority, reverse=True):
+            self._serve(by_priority[priority])
+        return [Share(_floored(amps), bound) for amps, bound in zip(self._least, self._bounds, strict=True)]
+
+    def _serve(self, asking: list[int]) -> None:
+        """Give to members of one priority; what they get stands when the next are served."""
+        served = self._admit(asking)
+        claims = self._claims
+        if any(claims[i].needed_a for i in served):
+            for i in served:
+                self._most[i] = max(self._least[i], min(claims[i].needed_a, claims[i].max_a))
+            self._pour(served)
+        for i in served:
+            self._most[i] = max(self._least[i], claims[i].max_a)
+        self._pour(served)
+
+    def _pour(self, served: Sequence[int]) -> None:
+        tree = self._tree
+        amps, bound = fill(tree, self._least, self._most, self._weights, self._limits)
+        for i in served:
+            row = bound[i]
+            self._least[i] = amps[i]
+            if row is None:
+                self._bounds[i] = _DEMAND
+            else:
+                branch = tree.branches[row[0]]
+                self._bounds[i] = Bound("node", branch.node.name, branch.rows[row[1]].line)
+        for i in served:
+            self._most[i] = self._least[i]
+
+    # Minimums
+
+    def _admit(self, asking: list[int]) -> list[int]:
+        """Those whose minimums fit, by rank; the others wait."""
+        claims = self._claims
+        for i in asking:
+            self._least[i] = claims[i].min_a
+        sums = self._tree.sums(self._least)
+        if not any(self._overfull(n, amps) for n, amps in enumerate(sums)):
+            served = asking
+        else:
+            for i in asking:
+                self._least[i] = 0.0
+            sums = self._tree.sums(self._least)
+            served = [i for i in sorted(asking, key=lambda i: (claims[i].rank, i)) if self._fits(i, sums)]
+        for i in served:
+            self._least[i] = self._most[i] = claims[i].min_a
+        return served
+
+    def _overfull(self, n: int, amps: Sequence[float]) -> str | None:
+        """The line of a branch that would carry too much, empty when it has none; None = all fits."""
+        for row, limit in zip(self._tree.branches[n].rows, self._limits[n], strict=True):
+            if row.load(amps) > limit + _SLACK * abs(limit):
+                return row.line
+        return None
+
+    def _fits(self, i: int, sums: list[list[float]]) -> bool:
+        """Whether a member's minimum fits beside `sums`, to which it is added then."""
+        path, amps = self._tree.paths[i], self._claims[i].min_a
+        for done, (n, k) in enumerate(path):
+            sums[n][k] += amps
+            line = self._overfull(n, sums[n])
+            if line is not None:
+                for back, there in path[: done + 1]:
+                    sums[back][there] -= amps
+                self._bounds[i] = Bound("waiting", self._tree.branches[n].node.name, line)
+                return False
+        return True
+
+
+def _floored(amps: float) -> float:
+    return int(amps * 10 + 1e-6) / 10
