@@ -12,6 +12,7 @@ from hal.simulated.board import MemoryStore
 from hal.simulated.remote import Refused, ask
 from hal.store import FileStore
 from tests.scenario.helpers import Bench, plugs, scenario
+from watti.boards import _served_by
 from watti.cli import main
 from watti.desk import Desk, StoredSwitch
 from watti.run import described
@@ -105,6 +106,16 @@ def test_a_mounted_switch_is_turned_by_hand_alone(
     assert "can only be asked for its status and told its switch" in capsys.readouterr().err
     desk.close()
     assert not (tmp_path / "left.sock").exists()
+
+
+def test_a_station_that_is_only_starting_is_not_there_yet(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str], store: MemoryStore
+) -> None:
+    desk = Desk(tmp_path / "left.sock", "left", StoredSwitch(store))
+    assert _served_by(tmp_path, "left") is None
+    assert main(["switch", "left", "f", "--dir", str(tmp_path)]) == 1
+    assert capsys.readouterr().err.startswith("watti: no bench runs in")
+    desk.close()
 
 
 @pytest.mark.parametrize("position", [-1, 16, "F", True, None, 1.5])

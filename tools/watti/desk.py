@@ -50,6 +50,7 @@ class Desk:
         self._name = name
         self._switch = switch
         self._status: Mapping[str, Any] = {}
+        """Empty until the firmware has started."""
         path.unlink(missing_ok=True)  # of one that was killed: who holds the name is alone
         desk = self
 
@@ -95,7 +96,7 @@ class Desk:
         """What is answered to a request, as `hal.simulated.server` answers."""
         match request.get("do"):
             case "status":
-                return {"stations": [self._status]}
+                return {"stations": [self._status] if self._status else []}
             case "switch":
                 return self._turn(request.get("position"))
         return {"error": "a station on hardware can only be asked for its status and told its switch"}
