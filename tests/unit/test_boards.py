@@ -21,7 +21,8 @@ from hal.simulated.pi import SimulatedPi
 from hal.simulated.plant import Plant
 from tests.contract.test_board import Behind
 from watti.board_file import load_board, read_station
-from watti.boards import Kept, Stand, opened
+from watti.boards import Kept, Stand, opened, unnamed
+from watti.cli import main
 from watti.scenario import CONFIGS
 
 BOARD = CONFIGS / "boards" / "carrier_mcp3208.toml"
@@ -166,6 +167,24 @@ def test_a_dead_man_whose_wire_is_off_is_said(tmp_path: Path, hardware: Hardware
         assert stand.problem() == ""
         hardware.pins().pin(22).sense = lambda: False
         assert "the dead-man does not hold: GPIO 22 is low" in stand.problem()
+
+
+@pytest.mark.parametrize("command", ["run", "doctor"])
+def test_a_station_on_hardware_has_a_name_of_its_own(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str], command: str
+) -> None:
+    station(tmp_path)
+    path, folder = tmp_path / "station.toml", tmp_path / "run"
+    assert main([command, str(path), "--dir", str(folder)]) == 2
+    said = capsys.readouterr().err.splitlines()
+    assert said[0] == (
+        f"{path}: station.name: expected this key, or --name: what a station on hardware stores is kept by it"
+    )
+    assert said[1:] == [f"{path}: bus.port: expected this key, or --port"] * (command == "run"), "all at once"
+    assert not folder.exists()
+    assert unnamed(path, station(tmp_path, more='name = "left"'), None) == []
+    assert unnamed(path, station(tmp_path), "left") == []
+    assert unnamed(path, read_station(CONFIGS / "stations" / "mock_raspberry.toml"), None) == []
 
 
 def test_drivers_that_are_not_installed_are_named(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

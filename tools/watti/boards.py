@@ -67,6 +67,14 @@ def needs_drivers(kind: str) -> None:
         raise ConfigError([f'board.kind: "{kind}" needs gpiozero: pip install "watti[raspberry]"'])
 
 
+def unnamed(path: Path, config: StationConfig, given: str | None) -> list[str]:
+    """What is wrong with a station without a name (`given`, else in its file at `path`), if anything: on hardware its
+    switch, calibration and energy are kept by it, and the first free name may be another one tomorrow."""
+    if config.board.kind != "raspberry" or given or config.name:
+        return []
+    return [f"{path}: station.name: expected this key, or --name: what a station on hardware stores is kept by it"]
+
+
 @contextmanager
 def _simulated(config: StationConfig, folder: Path, name: str, switch: int | None, kept: Kept) -> Iterator[Stand]:
     with _behind(config.model, folder, name, switch, kept) as board:

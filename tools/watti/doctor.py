@@ -18,7 +18,7 @@ from hal.api import BoardGone
 from hal.raspberry.spec import BoardSpec, Places
 from hal.simulated.remote import Refused
 from watti.board_file import load_board, read_station
-from watti.boards import bare
+from watti.boards import bare, unnamed
 from watti.calibrate import calibration_path, load_calibration
 from watti.doctor_checks import CHECKS
 from watti.doctor_exam import Finding, examine
@@ -39,6 +39,8 @@ def run(args: Namespace) -> int:
 
             return doctor_timing.run(args)
         config, spec = station_of(args.config)
+        if errors := unnamed(args.config or STATION, config, args.name):
+            raise ConfigError(errors)
         report = Report(args.json)
         _examine(args, config, spec, report)
         return report.end()

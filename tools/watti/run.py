@@ -27,7 +27,7 @@ from hal.serial.direction import Direction
 from hal.serial.port import SerialPort
 from hal.store import FileStore
 from watti.board_file import read_station
-from watti.boards import Kept, Stand, opened
+from watti.boards import Kept, Stand, opened, unnamed
 from watti.names import first_free, held
 from watti.notify import Notifier, status_line
 from watti.scenario import CONFIGS
@@ -41,8 +41,11 @@ def run(args: Namespace) -> int:
     """`args`: config, port, switch, name and dir, each None where it was not given."""
     config = read_station(args.config)
     port = args.port or config.port
+    errors = unnamed(args.config, config, args.name)
     if port is None:
-        raise ConfigError([f"{args.config}: bus.port: expected this key, or --port"])
+        errors.append(f"{args.config}: bus.port: expected this key, or --port")
+    if port is None or errors:
+        raise ConfigError(errors)
     signals, folder = Signals(), bench_dir(args.dir)
     with ExitStack() as stack:
         stack.callback(signals.close)
