@@ -5,9 +5,9 @@ that it counts stand still at that level, below that node, and the others go on.
 nobody can get more without taking from somebody in the same full row whose level is not higher (Bertsekas and Gallager,
 Data Networks, 6.5.2; rows here may be convex, as that proof uses only that they never fall).
 
-How: bottom up, each node adds the curves of its classes (amperes over level: straight between a few corners), finds the
-level at which its rows are full, and hands its parent curves that are flat from there. Top down, a member's level is the
-lowest of its class on the way to the root. One thing is missing from that: where a node above has stopped one class
+How: bottom up, each node adds the curves of its classes (amperes over level: straight between a few corners), finds
+the level at which its rows are full, and hands its parent curves that are flat from there. Top down, a member's level is
+the lowest of its class on the way to the root. One thing is missing from that: where a node above has stopped one class
 before a row here was full, the others in this row could go on. Then everything up to the first such row is right and is
 kept, and the rest is poured again.
 """
@@ -275,7 +275,9 @@ def _until_full(row: Row, limit: float, amps: Sequence[float], slopes: Sequence[
 
 
 def _is_early(stop: _Stop, levels: Sequence[float]) -> bool:
-    """Whether a class of the row had been stopped above before the row was full."""
+    """Whether a class of the row had been stopped above before, so that those it did stop here could have gone on."""
+    if all(levels[k] < stop.level for k in stop.row.classes):
+        return False
     for k in stop.row.classes:
         assumed = min(stop.level, stop.until[k])
         if levels[k] < assumed and stop.curves[k].at(levels[k])[0] < stop.curves[k].at(assumed)[0] - _SLACK:

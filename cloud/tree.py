@@ -50,7 +50,6 @@ class Branch(NamedTuple):
     node: Node
     parent: int
     """-1 = the root."""
-    children: tuple[int, ...]
     classes: int
     up: tuple[int, ...]
     """For each class the one that it belongs to in the parent."""
@@ -81,7 +80,13 @@ class Tree:
         self.places = [self._place(nodes, classes, i) for i in range(len(site.members))]
         """Of each member its node and its class there."""
         ups = self._climb(nodes, classes)
-        self.branches = [self._branch(n, node, list(classes[n]), ups[n]) for n, node in enumerate(nodes)]
+        members: list[list[list[int]]] = [[[] for _ in there] for there in classes]
+        for i, (n, k) in enumerate(self.places):
+            members[n][k].append(i)
+        self.branches = [
+            Branch(node, parent, len(there), up, tuple(_rows(node, list(there))), tuple(tuple(some) for some in mine))
+            for node, parent, there, up, mine in zip(nodes, self.parents, classes, ups, members, strict=True)
+        ]
 
     def _place(self, nodes: Sequence[Node], classes: list[dict[_Class, int]], i: int) -> tuple[int, int]:
         member = self.site.members[i]
@@ -103,16 +108,6 @@ class Tree:
                 up.append(there.setdefault(_Class(footprint, one.watts), len(there)))
             ups[n] = tuple(up)
         return ups
-
-    def _branch(self, n: int, node: Node, classes: list[_Class], up: tuple[int, ...]) -> Branch:
-        members: list[list[int]] = [[] for _ in classes]
-        for i, (where, k) in enumerate(self.places):
-            if where == n:
-                members[k].append(i)
-        children = tuple(c for c, p in enumerate(self.parents) if p == n)
-        return Branch(
-            node, self.parents[n], children, len(classes), up, tuple(_rows(node, classes)), tuple(map(tuple, members))
-        )
 
     @cached_property
     def paths(self) -> list[tuple[tuple[int, int], ...]]:
