@@ -133,18 +133,27 @@ class Parts:
 @contextmanager
 def _alone(chip: Path) -> Iterator[None]:
     """Hold the board: who drives its PWM is alone. The kernel frees it when the process ends. Raises `BoardGone`."""
-    try:
-        fd = os.open(chip / "npwm", os.O_RDONLY | os.O_CLOEXEC)
-    except OSError:  # no such chip: its generator tells what to do
+    with ExitStack() as stack:
+        with suppress(FileNotFoundError):  # no such chip: its generator tells what to do
+            stack.callback(os.close, _locked(chip / "npwm"))
         yield
-        return
-    try:
-        fcntl.flock(fd, fcntl.LOCK_EX | fcntl.LOCK_NB)
-        yield
-    except BlockingIOError:
-        raise BoardGone("another process drives this board: stop it first (systemctl stop watti)") from None
-    finally:
-        os.close(fd)
+
+
+def _locked(path: Path) -> int:
+    """Descriptor that holds the lock of a file. Raises FileNotFoundError, `BoardGone`."""
+    with ExitStack() as stack:
+        try:
+            fd = os.open(path, os.O_RDONLY | os.O_CLOEXEC)
+            stack.callback(os.close, fd)
+            fcntl.flock(fd, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except FileNotFoundError:
+            raise
+        except BlockingIOError:
+            raise BoardGone("another process drives this board: stop it first (systemctl stop watti)") from None
+        except OSError as error:
+            raise BoardGone(f"{path} can't be held: {error.strerror}") from None
+        stack.pop_all()
+        return fd
 
 
 class Closing(Protocol):

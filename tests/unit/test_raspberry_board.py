@@ -1,5 +1,7 @@
 """A Raspberry Pi's board when something of it fails: what else is done all the same, and what is said."""
 
+import fcntl
+import os
 from argparse import Namespace
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -108,6 +110,37 @@ def test_a_board_that_can_not_be_made_safe_is_let_go_all_the_same(
     assert len(ended) == len(board.parts.works)
     assert state(pi) == (False, False, "1000000")
     parts_of(pi).close()
+
+
+@pytest.mark.parametrize(
+    ("module", "name", "error", "sentence"),
+    [
+        (os, "open", PermissionError(13, "Permission denied"), r"pwmchip0/npwm can't be held: Permission denied"),
+        (fcntl, "flock", OSError(37, "No locks available"), r"pwmchip0/npwm can't be held: No locks available"),
+        (fcntl, "flock", BlockingIOError(11, "busy"), "another process drives this board"),
+    ],
+)
+def test_a_board_that_can_not_be_held_is_not_driven(
+    pi: SimulatedPi, monkeypatch: pytest.MonkeyPatch, module: Any, name: str, error: OSError, sentence: str
+) -> None:
+    def refused(*_: object) -> Any:
+        raise error
+
+    fds = len(list(Path("/proc/self/fd").iterdir()))
+    hardware = Hardware(broken, pi.hardware.spi, pi.hardware.places)
+    with monkeypatch.context() as patched:
+        patched.setattr(module, name, refused)
+        with pytest.raises(BoardGone, match=sentence):
+            parts_of(pi, hardware)
+    assert len(list(Path("/proc/self/fd").iterdir())) == fds
+
+
+def test_what_blocks_once_the_board_is_held_is_no_other_process(pi: SimulatedPi) -> None:
+    def blocks() -> Any:
+        raise BlockingIOError(11, "of something else")
+
+    with pytest.raises(BlockingIOError, match="of something else"):
+        parts_of(pi, Hardware(blocks, pi.hardware.spi, pi.hardware.places))
 
 
 def test_a_board_that_goes_as_it_is_closed_is_a_sentence(
