@@ -50,12 +50,16 @@ class KernelPwm:
             time.sleep(0.01)
 
     def _begin(self) -> None:
-        """The period first: the kernel refuses a duty above it, and a period below the duty."""
-        if self._get("period") != PERIOD_NS:
+        """The polarity first: inverted, steady would be -12 V, and it is refused while the generator runs. Then the
+        period: the kernel refuses a duty above it, and a period below the duty."""
+        if self._get("polarity") != "normal":
+            self._put(self._folder / "enable", 0)
+            self._put(self._folder / "polarity", "normal")
+        if self._get("period") != str(PERIOD_NS):
             self._put(self._folder / "duty_cycle", 0)
             self._put(self._folder / "period", PERIOD_NS)
         self.steady()
-        if not self._get("enable"):
+        if self._get("enable") != "1":
             self._put(self._folder / "enable", 1)
 
     def steady(self) -> None:
@@ -70,14 +74,17 @@ class KernelPwm:
     def _high_for(self, ns: int) -> None:
         self._put(self._folder / "duty_cycle", ns)
 
-    def _put(self, path: Path, number: int) -> None:
+    def _put(self, path: Path, value: int | str) -> None:
         try:
-            path.write_text(str(number))
+            path.write_text(str(value))
         except OSError as error:
-            raise BoardGone(f"{self._name} refuses {number} for {path.name}: {error.strerror}") from None
+            raise BoardGone(f"{self._name} refuses {value} for {path.name}: {error.strerror}") from None
 
-    def _get(self, name: str) -> int:
-        return int((self._folder / name).read_text())
+    def _get(self, name: str) -> str:
+        try:
+            return (self._folder / name).read_text("ascii").strip()
+        except (OSError, ValueError) as error:
+            raise BoardGone(f"{self._name} does not tell its {name}: {error}") from None
 
 
 def _writable(path: Path) -> bool:

@@ -149,7 +149,7 @@ class SimulatedPi:
 
     def _boot(self, root: Path) -> None:
         """The files of a Pi that has just started, its PWM exported."""
-        for name, text in ((_DUTY, "0"), ("period", "0"), ("enable", "0")):
+        for name, text in ((_DUTY, "0"), ("period", "0"), ("enable", "0"), ("polarity", "normal")):
             _write(self._pwm / name, text)
         _write(self._pwm.parent / "npwm", "2")
         _write(self._places.serial_number, "00000000a1b2c3d4\0")

@@ -259,10 +259,10 @@ def test_a_transformer_without_its_bias_shows_no_current(time: Time, middle: flo
 @pytest.fixture
 def chip(tmp_path: Path) -> Path:
     """A PWM chip whose channel is exported already."""
-    for name in ("period", "duty_cycle", "enable"):
+    for name in ("period", "duty_cycle", "enable", "polarity"):
         path = tmp_path / "pwmchip0" / "pwm0" / name
         path.parent.mkdir(parents=True, exist_ok=True)
-        path.write_text("0")
+        path.write_text("normal\n" if name == "polarity" else "0\n")
     return tmp_path / "pwmchip0"
 
 
@@ -271,15 +271,22 @@ def wave(chip: Path) -> tuple[str, str, str]:
     return period, duty, enable
 
 
-def test_the_pilot_begins_steady_before_it_is_enabled(chip: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+@pytest.fixture
+def written(chip: Path, monkeypatch: pytest.MonkeyPatch) -> list[tuple[str, str]]:
+    """What is written into the chip's files, in order."""
     written: list[tuple[str, str]] = []
     write = Path.write_text
 
     def watched(path: Path, text: str) -> int:
-        written.append((path.name, text))
+        if chip in path.parents:
+            written.append((path.name, text))
         return write(path, text)
 
     monkeypatch.setattr(Path, "write_text", watched)
+    return written
+
+
+def test_the_pilot_begins_steady_before_it_is_enabled(chip: Path, written: list[tuple[str, str]]) -> None:
     pilot = KernelPwm(PILOT, chip.parent)
     assert written == [("duty_cycle", "0"), ("period", "1000000"), ("duty_cycle", "1000000"), ("enable", "1")]
     written.clear()
@@ -294,6 +301,26 @@ def test_a_generator_that_runs_already_is_only_made_steady(chip: Path) -> None:
         (chip / "pwm0" / name).write_text(text)
     KernelPwm(PILOT, chip.parent)
     assert wave(chip) == ("1000000", "1000000", "1")
+
+
+def test_a_generator_that_was_left_inverted_is_stopped_and_put_right(
+    chip: Path, written: list[tuple[str, str]]
+) -> None:
+    for name, text in (("period", str(PERIOD_NS)), ("duty_cycle", "530000"), ("enable", "1"), ("polarity", "inversed")):
+        (chip / "pwm0" / name).write_text(f"{text}\n")
+    written.clear()
+    KernelPwm(PILOT, chip.parent)
+    assert written == [("enable", "0"), ("polarity", "normal"), ("duty_cycle", "1000000"), ("enable", "1")]
+
+
+@pytest.mark.parametrize("name", ["period", "enable", "polarity"])
+def test_a_generator_that_tells_nothing_is_a_sentence(chip: Path, name: str) -> None:
+    (chip / "pwm0" / name).write_bytes(b"\xff")
+    with pytest.raises(BoardGone, match=f"pwmchip0, channel 0 does not tell its {name}"):
+        KernelPwm(PILOT, chip.parent)
+    (chip / "pwm0" / name).unlink()
+    with pytest.raises(BoardGone, match=f"pwmchip0, channel 0 does not tell its {name}: .*No such file"):
+        KernelPwm(PILOT, chip.parent)
 
 
 def test_a_pwm_that_can_t_be_had_is_a_sentence(tmp_path: Path, chip: Path, monkeypatch: pytest.MonkeyPatch) -> None:
