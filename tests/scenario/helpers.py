@@ -22,6 +22,8 @@ from watti.torture.inspector import Inspector
 
 TIMING = Timing()
 CHART = Chart.load(CONFIGS / "rotary.toml")
+OFFLINE = sorted(path for path in (CONFIGS / "scenarios").glob("*.toml") if not path.name.startswith("site_"))
+"""The scenarios of one circuit that come along."""
 WORST = VehicleSpec("worst", start_delay_s=0.0, ramp_a_per_s=0.0)
 """Follows the pilot as late as the standard allows, and then takes all of it at once."""
 SLOW = replace(WORST, name="slow", reaction_s=6.0)

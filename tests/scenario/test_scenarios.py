@@ -18,7 +18,7 @@ from firmware.bus.messages import Reason
 from firmware.protection import BY_CODE
 from firmware.sharing.fair import TURN_S
 from firmware.sharing.ledger import Ledger
-from tests.scenario.helpers import CHART, TIMING, event, plugs, scenario
+from tests.scenario.helpers import CHART, OFFLINE, TIMING, event, plugs, scenario
 from watti.cli import main
 from watti.scenario import CONFIGS, Scenario, load_scenario
 from watti.simulation import COLUMNS, Simulation
@@ -26,9 +26,7 @@ from watti.simulation import COLUMNS, Simulation
 pytestmark = pytest.mark.scenario
 
 _LONGEST_S = 4 * 3600.0
-FILES = [
-    path for path in sorted((CONFIGS / "scenarios").glob("*.toml")) if load_scenario(path).duration_s <= _LONGEST_S
-]
+FILES = [path for path in OFFLINE if load_scenario(path).duration_s <= _LONGEST_S]
 """Those of a day have tests of their own."""
 REASONS = {
     *("idle", "rating", "switch", "share", "vehicle", "settling", "waiting", "quiet_start", "no_primary"),

@@ -9,6 +9,7 @@ from hypothesis import strategies as st
 
 from firmware.config import ConfigError
 from hal.simulated.vehicle_spec import VehicleSpec
+from tests.scenario.helpers import OFFLINE
 from watti.scenario import (
     CONFIGS,
     DEFAULT_VEHICLE,
@@ -19,8 +20,6 @@ from watti.scenario import (
     load_scenario,
     load_vehicles,
 )
-
-SHIPPED = sorted((CONFIGS / "scenarios").glob("*.toml"))
 
 HEAD = "[scenario]\nduration_s = 600\n"
 STATION = '[[station]]\nname = "s1"\nmodel = "48A"\nswitch = "B"\n'
@@ -55,7 +54,7 @@ def event(do: str, *further: str, at_s: str = "10", station: str = "s1") -> str:
 # What is accepted
 
 
-@pytest.mark.parametrize("path", SHIPPED, ids=lambda path: path.stem)
+@pytest.mark.parametrize("path", OFFLINE, ids=lambda path: path.stem)
 def test_shipped_scenarios_are_sound_and_say_what_to_see(path: Path) -> None:
     scenario = load_scenario(path)
     assert "# To see: " in path.read_text()
@@ -73,7 +72,7 @@ def test_the_scenarios_that_people_rely_on_are_there() -> None:
         "switch_turned",
     }
     expected |= {"noisy_line", "worst_cars", "two_primaries", "sixth_station"}
-    assert {path.stem for path in SHIPPED} >= expected
+    assert {path.stem for path in OFFLINE} >= expected
 
 
 def test_maker_page_is_five_stations_whose_cars_come_and_go_one_by_one() -> None:

@@ -5,7 +5,8 @@ from pathlib import Path
 
 import pytest
 
-from watti.scenario import CONFIGS, Scenario, load_scenario
+from tests.scenario.helpers import OFFLINE
+from watti.scenario import Scenario, load_scenario
 from watti.scenario_file import text_of
 from watti.torture.worlds import draw
 
@@ -22,6 +23,6 @@ def test_the_worlds_of_seeds(tmp_path: Path) -> None:
         assert_reads_back(draw(seed), tmp_path / "world.toml")
 
 
-@pytest.mark.parametrize("path", sorted((CONFIGS / "scenarios").glob("*.toml")), ids=lambda path: path.stem)
+@pytest.mark.parametrize("path", OFFLINE, ids=lambda path: path.stem)
 def test_the_scenarios_that_come_along(path: Path, tmp_path: Path) -> None:
     assert_reads_back(load_scenario(path), tmp_path / "world.toml")

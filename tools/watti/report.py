@@ -4,6 +4,7 @@ import json
 from collections.abc import Iterable, Sequence
 from html import escape
 from importlib import resources
+from pathlib import Path
 from string import Template
 from typing import Any
 
@@ -20,25 +21,56 @@ from watti.traces import Trace, typed
 
 _MOST_ROWS = 1000
 _WORDS = 1 << 16
+_TABLES = """<p class="note">Climbs and tapers are drawn as lines that lie less than 0.15 A below each station's steps
+of 0.1 A, the total's within 0.4 A; peaks, turns and jumps are exact. Where there are too many changes to draw, true
+moments are shown and held, among them the highest and the lowest total of each stretch. A lowered limit binds one
+release time after the turn of the switch.</p>
+<h2>Stations</h2>
+<div class="scroll">$stations</div>
+<p class="note">Time served: charging / (charging + waiting). Waiting: plugged in and nothing drawn because of the
+group, not because of the vehicle.</p>
+$fairness
+<h2>Vehicles</h2>
+<div class="scroll">$visits</div>
+<h2>Faults</h2>
+<div class="scroll">$faults</div>
+$violations
+<h2>Bus</h2>
+<div class="scroll">$bus</div>
+"""
 _WANTED_S = 1.0  # a vehicle that asked for less than this has not asked
 
 
 def page(scenario: Scenario, chart: Chart, seed: int, recording: Recording, result: dict[str, Any]) -> str:
     """The page of a finished simulation; `result` as `simulate --json` prints it. The same for the same seed."""
-    plots = figure(scenario, chart, recording, result["violations"])
-    template = Template(resources.files("watti").joinpath("report.html").read_text("utf-8"))
-    return template.substitute(
-        title=escape(scenario.path.stem),
-        about=_about(scenario),
-        subtitle=escape(_subtitle(scenario, seed)),
-        verdict=_verdict(result),
-        figures=_figures(recording, result),
+    tables = Template(_TABLES).substitute(
         stations=_stations(recording, result),
         fairness=_fairness(recording, result),
         visits=_visits(recording),
         faults=_faults(recording),
         violations=_violations(result["violations"]),
         bus=_bus(result["bus"]),
+    )
+    return framed(
+        scenario.path,
+        _subtitle(scenario, seed),
+        verdict=_verdict(result),
+        figures=_shown(recording, result),
+        tables=tables,
+        plots=figure(scenario, chart, recording, result["violations"]),
+    )
+
+
+def framed(path: Path, subtitle: str, verdict: str, figures: str, tables: str, plots: Trace) -> str:
+    """A page of the scenario in this file; all but the subtitle is HTML, `plots` what `Plotly.newPlot` takes."""
+    template = Template(resources.files("watti").joinpath("report.html").read_text("utf-8"))
+    return template.substitute(
+        title=escape(path.stem),
+        about=_about(path),
+        subtitle=escape(subtitle),
+        verdict=verdict,
+        figures=figures,
+        tables=tables,
         plotly=get_plotlyjs(),
         plots=json.dumps(plots | {"data": _packed(plots["data"])}, separators=(",", ":")).replace("<", "\\u003c"),
     )
@@ -66,11 +98,11 @@ def _packed(data: Sequence[Trace]) -> list[Trace]:
 # The head
 
 
-def _about(scenario: Scenario) -> str:
-    """What the scenario's file says of itself: the comment that it begins with."""
-    if not scenario.path.is_file():
+def _about(path: Path) -> str:
+    """What a scenario's file says of itself: the comment that it begins with."""
+    if not path.is_file():
         return ""
-    lines = scenario.path.read_text("utf-8").splitlines()
+    lines = path.read_text("utf-8").splitlines()
     first = next((i for i, line in enumerate(lines) if not line.startswith("#")), len(lines))
     paragraphs = "\n".join(line.lstrip("#").strip() for line in lines[:first]).split("\n\n")
     return "".join(f"<p>{escape(paragraph)}</p>" for paragraph in paragraphs if paragraph.strip())
@@ -96,7 +128,7 @@ def _verdict(result: dict[str, Any]) -> str:
     return '<p class="verdict good">&#10003; 0 violations: the total was never above the limit</p>'
 
 
-def _figures(recording: Recording, result: dict[str, Any]) -> str:
+def _shown(recording: Recording, result: dict[str, Any]) -> str:
     energy = sum(station["energy_kwh"] for station in result["stations"].values())
     shown = (
         (f"{result['limit_a']:g} A", "highest limit"),
@@ -105,13 +137,18 @@ def _figures(recording: Recording, result: dict[str, Any]) -> str:
         (str(sum(len(track.visits) for track in recording.tracks)), "vehicles"),
         (str(sum(len(track.faults) for track in recording.tracks)), "faults shown"),
     )
+    return numbers(shown)
+
+
+def numbers(shown: Iterable[tuple[str, str]]) -> str:
+    """The numbers at the top of a page, each with what it is."""
     return "".join(f"<div><b>{number}</b><span>{what}</span></div>" for number, what in shown)
 
 
 # Tables
 
 
-def _table(head: Sequence[str], rows: Iterable[Sequence[str]], name: str) -> str:
+def table(head: Sequence[str], rows: Iterable[Sequence[str]], name: str) -> str:
     """Cells are text, not HTML. Where there are too many rows, the last one says so."""
     rows = list(rows)
     cut = [[f"... and {len(rows) - _MOST_ROWS} more", *[""] * (len(head) - 1)]] if len(rows) > _MOST_ROWS else []
@@ -135,7 +172,7 @@ def _stations(recording: Recording, result: dict[str, Any]) -> str:
         counts = (str(len(track.visits)), str(len(track.faults)))
         times = (clock(got.charging_s), clock(got.waiting_s), _served(got))
         rows.append((name, f"{got.energy_kwh:.3f}", *times, f"{track.peak_a:.1f}", *counts))
-    return _table(head, [*rows, _sums(recording, result)], "stations")
+    return table(head, [*rows, _sums(recording, result)], "stations")
 
 
 def _sums(recording: Recording, result: dict[str, Any]) -> Sequence[str]:
@@ -180,7 +217,7 @@ def _visits(recording: Recording) -> str:
         ),
         key=lambda entry: entry[1].from_s,
     )
-    return _table(head, (_visit(name, visit) for name, visit in visits), "vehicles")
+    return table(head, (_visit(name, visit) for name, visit in visits), "vehicles")
 
 
 def _visit(name: str, visit: Visit) -> Sequence[str]:
@@ -210,14 +247,14 @@ def _faults(recording: Recording) -> str:
         )
         for name, spell in spells
     )
-    return _table(("from", "to", "station", "fault", "lamp", "what it says"), rows, "faults")
+    return table(("from", "to", "station", "fault", "lamp", "what it says"), rows, "faults")
 
 
 def _violations(violations: Sequence[dict[str, float]]) -> str:
     if not violations:
         return ""
     rows = ((f"{v['t_s']:.3f}", clock(v["t_s"]), f"{v['total_a']:.2f}", f"{v['limit_a']:g}") for v in violations)
-    return "<h2>Above the limit</h2>" + _table(("s", "at", "total, A", "limit, A"), rows, "violations")
+    return "<h2>Above the limit</h2>" + table(("s", "at", "total, A", "limit, A"), rows, "violations")
 
 
 def _bus(bus: dict[str, Any]) -> str:
@@ -229,4 +266,4 @@ def _bus(bus: dict[str, Any]) -> str:
         f"{bus['poll_s']:g} s",
         *(str(bus[key]) for key in ("missed", "late", "crc_errors")),
     )
-    return _table(head, [row], "bus")
+    return table(head, [row], "bus")

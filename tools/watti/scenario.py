@@ -101,8 +101,8 @@ def load_scenario(path: Path, library: Path = CONFIGS / "vehicles") -> Scenario:
     `ConfigError` with every error of the file."""
     vehicles = load_vehicles(library)
     document = read_toml(path)
-    known_vehicles = [*_names(document, "vehicle"), *vehicles]
-    schema = _schema(_names(document, "station"), list(dict.fromkeys(known_vehicles)), _duration_s(document))
+    known_vehicles = [*names_of(document, "vehicle"), *vehicles]
+    schema = _schema(names_of(document, "station"), list(dict.fromkeys(known_vehicles)), moment(document))
     valid = validate(document, schema, path)
     vehicles.update((spec["name"], _vehicle_spec(spec)) for spec in valid["vehicle"])
     return Scenario(
@@ -137,7 +137,8 @@ def load_vehicles(directory: Path = CONFIGS / "vehicles") -> dict[str, VehicleSp
 # What a document says before it is checked: enough to check its events against
 
 
-def _names(document: Mapping[str, Any], key: str) -> list[str]:
+def names_of(document: Mapping[str, Any], key: str) -> list[str]:
+    """The names that a list of tables gives, as far as they are names."""
     tables = document.get(key)
     entries = tables if isinstance(tables, list) else []
     names = [entry.get("name") for entry in entries if isinstance(entry, dict)]
@@ -155,16 +156,16 @@ def _duration_s(document: Mapping[str, Any]) -> float:
 # Checks
 
 
-def _schema(stations: list[str], vehicles: list[str], duration_s: float) -> vol.Schema:
-    event = _event(_further_keys(_known(stations), _known(vehicles)), _moment(duration_s))
+def _schema(stations: list[str], vehicles: list[str], at: Check) -> vol.Schema:
+    event = _event(_further_keys(_known(stations), _known(vehicles)), at)
     return vol.Schema(
         table(
             {
                 required("scenario"): _SCENARIO,
                 vol.Optional("timing", default=dict): timing,
                 vol.Optional("bus", default=dict): _BUS,
-                required("station"): _named(_STATION, at_least=1),
-                vol.Optional("vehicle", default=list): _named(_vehicle(table(_VEHICLE_KEYS))),
+                required("station"): named(_STATION, at_least=1),
+                vol.Optional("vehicle", default=list): named(VEHICLE),
                 vol.Optional("event", default=list): each(event),
             }
         )
@@ -175,7 +176,9 @@ def _known(names: list[str]) -> Check:
     return choice(*names) if names else name
 
 
-def _moment(duration_s: float) -> Check:
+def moment(document: Mapping[str, Any]) -> Check:
+    """A moment of the scenario that this document is."""
+    duration_s = _duration_s(document)
     within = number(0, duration_s)
 
     def check(value: Any) -> Any:
@@ -187,7 +190,7 @@ def _moment(duration_s: float) -> Check:
     return check
 
 
-def _named(entry: Check, at_least: int = 0) -> Check:
+def named(entry: Check, at_least: int = 0) -> Check:
     """A list of tables, each with a name of its own."""
 
     def check(value: Any) -> Any:
@@ -321,4 +324,6 @@ _VEHICLE_KEYS: Fields = {
     vol.Optional("digital_only"): flag,
     vol.Optional("ventilated"): flag,
 }
+VEHICLE = _vehicle(table(_VEHICLE_KEYS))
+"""A vehicle in a scenario: its keys are those of `VehicleSpec`."""
 _VEHICLE_FILE = vol.Schema(_vehicle(table({**_VEHICLE_KEYS, required("source"): text})))
