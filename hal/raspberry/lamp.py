@@ -7,7 +7,7 @@ from gpiozero import OutputDevice
 from gpiozero.pins import Factory
 
 from hal.api import Colour, Light
-from hal.raspberry.pins import told
+from hal.raspberry.pins import claimed
 from hal.raspberry.spec import LampSpec
 
 FLASH_S = 0.3
@@ -63,8 +63,10 @@ class RgbLamp:
         """Raises `BoardGone`."""
         high = spec.active == "high"
         pins = (spec.red, spec.green, spec.blue)
-        with told(f"the lamp on GPIO {', '.join(map(str, pins))}"):
-            self._outputs = [OutputDevice(pin, active_high=high, pin_factory=factory) for pin in pins]
+        with claimed(f"the lamp on GPIO {', '.join(map(str, pins))}") as self._pins:
+            self._outputs = [
+                self._pins.enter_context(OutputDevice(pin, active_high=high, pin_factory=factory)) for pin in pins
+            ]
         self._clock = clock
         self._driven = [False, False, False]
         self._shown = (Light(Colour.OFF), clock())  # in one piece, as the other thread may look at any moment
@@ -82,9 +84,8 @@ class RgbLamp:
 
     def close(self) -> None:
         """Dark; the pins are given back. Its worker has to have ended."""
-        self._drive([False, False, False])
-        for output in self._outputs:
-            output.close()
+        with self._pins:
+            self._drive([False, False, False])
 
     def _drive(self, levels: list[bool]) -> None:
         for output, level, driven in zip(self._outputs, levels, self._driven, strict=True):

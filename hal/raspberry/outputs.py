@@ -10,12 +10,13 @@ many seconds, and pins of a Pi that hangs stay as they are.
 """
 
 from collections.abc import Callable
+from contextlib import ExitStack
 from math import inf
 
 from gpiozero import DigitalInputDevice, InputDevice, OutputDevice
 from gpiozero.pins import Factory
 
-from hal.raspberry.pins import told
+from hal.raspberry.pins import claimed
 from hal.raspberry.spec import Active, ContactorSpec, DeadManSpec, GroundFaultSpec
 
 _SURE = 0.6
@@ -24,23 +25,19 @@ _TOLD_S = 0.05
 """A trip is told for at least this long after somebody has looked first (I): a loop looks twice before it believes."""
 
 
-def driven(pin: int, factory: Factory) -> OutputDevice:
-    """An output, low, whose pin is low too when its process has died."""
-    factory.pin(pin).pull = "down"
-    return OutputDevice(pin, pin_factory=factory)
+def driven(pin: int, factory: Factory, held: ExitStack) -> OutputDevice:
+    """An output, low from its claim on. Its pin is low after the end of `held`, and after its process has died."""
+    line = factory.pin(pin)
+    line.pull = "down"
+    held.callback(setattr, line, "pull", "down")
+    device = held.enter_context(OutputDevice(pin, pin_factory=factory))
+    held.callback(device.off)
+    return device
 
 
-def let_go(device: OutputDevice) -> None:
-    """Give the pin of an output back, low."""
-    device.off()
-    pin = device.pin
-    device.close()
-    pin.pull = "down"
-
-
-def sensed(pin: int, active: Active, factory: Factory, wake: Callable[[], None]) -> DigitalInputDevice:
-    """An input whose every edge wakes the loop."""
-    device = DigitalInputDevice(pin, pull_up=active == "low", pin_factory=factory)
+def sensed(pin: int, active: Active, factory: Factory, wake: Callable[[], None], held: ExitStack) -> DigitalInputDevice:
+    """An input whose every edge wakes the loop, until the end of `held`."""
+    device = held.enter_context(DigitalInputDevice(pin, pull_up=active == "low", pin_factory=factory))
     device.when_activated = device.when_deactivated = wake
     return device
 
@@ -50,9 +47,9 @@ class PinContactor:
 
     def __init__(self, spec: ContactorSpec, factory: Factory, wake: Callable[[], None]) -> None:
         """Open, whatever it was. Raises `BoardGone`."""
-        with told(f"the contactor on GPIO {spec.pin} and {spec.feedback_pin}"):
-            self._driver = driven(spec.pin, factory)
-            self._feedback = sensed(spec.feedback_pin, spec.feedback_active, factory, wake)
+        with claimed(f"the contactor on GPIO {spec.pin} and {spec.feedback_pin}") as self._pins:
+            self._driver = driven(spec.pin, factory, self._pins)
+            self._feedback = sensed(spec.feedback_pin, spec.feedback_active, factory, wake, self._pins)
 
     @property
     def closed(self) -> bool:
@@ -67,8 +64,7 @@ class PinContactor:
 
     def release(self) -> None:
         """Give the pins back, open."""
-        let_go(self._driver)
-        self._feedback.close()
+        self._pins.close()
 
 
 class PinGroundFault:
@@ -83,12 +79,13 @@ class PinGroundFault:
         self._untold = False
         """It has begun to trip, and nobody has looked since."""
         self._told_until = -inf
-        with told(f"the ground-fault sensor on GPIO {spec.pin} and {spec.test_pin}"):
-            self._winding = driven(spec.test_pin, factory)
-            self._trip = sensed(spec.pin, spec.active, factory, wake)
+        pins = ", ".join(map(str, filter(None, (spec.pin, spec.test_pin, spec.earth_pin))))
+        with claimed(f"the ground-fault sensor on GPIO {pins}") as self._pins:
+            self._winding = driven(spec.test_pin, factory, self._pins)
+            self._trip = sensed(spec.pin, spec.active, factory, wake, self._pins)
             self._trip.when_activated = self._note
             earth = spec.earth_pin
-            self._earth = None if earth is None else sensed(earth, "high", factory, wake)
+            self._earth = None if earth is None else sensed(earth, "high", factory, wake, self._pins)
 
     def _note(self) -> None:
         self._untold = True
@@ -112,10 +109,7 @@ class PinGroundFault:
 
     def release(self) -> None:
         """Give the pins back, the winding not driven."""
-        let_go(self._winding)
-        for device in (self._trip, self._earth):
-            if device is not None:
-                device.close()
+        self._pins.close()
 
 
 class OneShot:
@@ -131,10 +125,12 @@ class OneShot:
         self._clock = clock
         self._make_safe = make_safe
         self._refreshed_at = -inf
-        with told(f"the dead-man on GPIO {spec.pin}"):
-            self._pulse = driven(spec.pin, factory)
-            held = spec.held_pin
-            self._held = None if held is None else InputDevice(held, pin_factory=factory)
+        pins = ", ".join(map(str, filter(None, (spec.pin, spec.held_pin))))
+        with claimed(f"the dead-man on GPIO {pins}") as self._pins:
+            self._pulse = driven(spec.pin, factory, self._pins)
+            self._held: InputDevice | None = None
+            if spec.held_pin is not None:
+                self._held = self._pins.enter_context(InputDevice(spec.held_pin, pin_factory=factory))
 
     @property
     def wire(self) -> bool | None:
@@ -173,6 +169,4 @@ class OneShot:
 
     def release(self) -> None:
         """Give the pins back; the one-shot lets go by itself."""
-        let_go(self._pulse)
-        if self._held is not None:
-            self._held.close()
+        self._pins.close()

@@ -1,7 +1,7 @@
 """GPIO pins through gpiozero on lgpio, and what people are told when they can't be had."""
 
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import ExitStack, contextmanager
 
 from gpiozero import GPIOZeroError
 from gpiozero.pins import Factory
@@ -36,6 +36,19 @@ def told(what: str) -> Iterator[None]:
             raise
         hints = (hint for words, hint in _LGPIO_HINTS.items() if words in str(error).lower())
         raise BoardGone(f"{what} can't be used: {error}{next(hints, '')}") from None
+
+
+@contextmanager
+def claimed(what: str) -> Iterator[ExitStack]:
+    """Where all that is claimed for `what` goes: its `close` gives it back. Raises `BoardGone` where one of it can't be
+    had; what was claimed before has been given back then."""
+    held = ExitStack()
+    with told(what):
+        try:
+            yield held
+        except BaseException:
+            held.close()
+            raise
 
 
 _LGPIO_HINTS = {

@@ -6,7 +6,7 @@ from math import inf
 from gpiozero import InputDevice
 from gpiozero.pins import Factory
 
-from hal.raspberry.pins import told
+from hal.raspberry.pins import claimed
 from hal.raspberry.spec import RotarySpec
 
 DEBOUNCE_S = 0.05
@@ -23,10 +23,12 @@ class RotarySwitch:
 
     def __init__(self, spec: RotarySpec, factory: Factory, clock: Callable[[], float]) -> None:
         """Raises `BoardGone`."""
-        with told(f"the rotary switch on GPIO {', '.join(map(str, spec.pins))}"):
-            self._lines = [InputDevice(pin, pull_up=True, pin_factory=factory) for pin in spec.pins]
-            others = spec.complement_pins or ()
-            self._others = [InputDevice(pin, pull_up=True, pin_factory=factory) for pin in others]
+        others = spec.complement_pins or ()
+        with claimed(f"the rotary switch on GPIO {', '.join(map(str, spec.pins + others))}") as self._pins:
+            self._lines, self._others = (
+                [self._pins.enter_context(InputDevice(pin, pull_up=True, pin_factory=factory)) for pin in pins]
+                for pins in (spec.pins, others)
+            )
         self._flip = 15 if spec.coding == "complement" else 0
         self._clock = clock
         self._seen = self.contacts
@@ -48,8 +50,7 @@ class RotarySwitch:
         return main ^ self._flip
 
     def close(self) -> None:
-        for line in (*self._lines, *self._others):
-            line.close()
+        self._pins.close()
 
 
 def _number(lines: list[InputDevice]) -> int:

@@ -1,25 +1,35 @@
 """Parts of the Raspberry Pi board on a simulated Pi's pins and files: what the contract suite has no word for."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import replace
 from math import isnan, pi, sin
 from pathlib import Path
 from typing import Literal
 
 import pytest
-from gpiozero import GPIOZeroError
+from gpiozero import GPIOZeroError, InputDevice
 from gpiozero.pins.mock import MockFactory, MockPin
 
 from hal.api import BoardGone
 from hal.raspberry import pwm
 from hal.raspberry.adc import AdcError
 from hal.raspberry.identity import chip_serial
+from hal.raspberry.lamp import RgbLamp
 from hal.raspberry.outputs import OneShot, PinContactor, PinGroundFault
 from hal.raspberry.pins import told
 from hal.raspberry.pwm import PERIOD_NS, KernelPwm
 from hal.raspberry.rotary import DEBOUNCE_S, RotarySwitch
 from hal.raspberry.sampler import FRESH_S, Channel, Sampler, ct_channel
-from hal.raspberry.spec import Active, ContactorSpec, CtSpec, DeadManSpec, GroundFaultSpec, PilotSpec, RotarySpec
+from hal.raspberry.spec import (
+    Active,
+    ContactorSpec,
+    CtSpec,
+    DeadManSpec,
+    GroundFaultSpec,
+    LampSpec,
+    PilotSpec,
+    RotarySpec,
+)
 
 PILOT = PilotSpec(18, "pwmchip0", 0, 0, 1.65, 8.2)
 ROTARY = RotarySpec((5, 6, 13, 19), "complement", None)
@@ -251,6 +261,30 @@ def test_a_transformer_without_its_bias_shows_no_current(time: Time, middle: flo
     taken: list[float] = []
     ct_channel(CtSpec(1, 90.9, 240.0, 60.0), 3.3, lambda volts, now: taken.append(volts)).sample(Wave(), time.now)
     assert isnan(taken[0]) is not reads
+
+
+Made = Callable[[MockFactory, Time], object]
+PARTS: Mapping[str, tuple[tuple[int, ...], Made]] = {
+    "contactor": ((17, 27), lambda pins, time: PinContactor(ContactorSpec(17, 27, "low"), pins, lambda: None)),
+    "ground fault": (
+        (25, 24, 26),
+        lambda pins, time: PinGroundFault(GroundFaultSpec(24, "high", 25, 26), pins, time, lambda: None),
+    ),
+    "dead-man": ((23, 22), lambda pins, time: OneShot(DeadManSpec(23, 1.0, 22), pins, time, lambda: None)),
+    "lamp": ((16, 12, 4), lambda pins, time: RgbLamp(LampSpec(16, 12, 4, "high"), pins, time)),
+    "rotary": ((*BOTH.pins, *(BOTH.complement_pins or ())), lambda pins, time: RotarySwitch(BOTH, pins, time)),
+}
+
+
+@pytest.mark.parametrize(("part", "taken"), [(part, pin) for part, (numbers, _) in PARTS.items() for pin in numbers])
+def test_a_part_that_can_be_claimed_by_half_is_let_go(pins: MockFactory, time: Time, part: str, taken: int) -> None:
+    numbers, made = PARTS[part]
+    with InputDevice(taken, pin_factory=pins), pytest.raises(BoardGone, match=str(taken)) as refused:
+        made(pins, time)
+    for number in numbers:
+        InputDevice(number, pin_factory=pins).close()
+    assert refused.value.__traceback__ is not None, "nor was it the end of its frames that let it go"
+    made(pins, time)
 
 
 # Pilot
