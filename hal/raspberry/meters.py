@@ -146,9 +146,12 @@ class CtMeter:
     def __init__(self, spec: CtSpec, clock: Callable[[], float]) -> None:
         self._spec = spec
         self._amps = Latest(FRESH_S, clock)
+        self._why = ""
 
     def take(self, volts_rms: float, now: float) -> None:
-        """The alternating part at the ADC's input, V RMS, as measured at `now` (monotonic s); NaN = it can't be."""
+        """The alternating part at the ADC's input, V RMS, as measured at `now` (monotonic s); NaN = there is none to
+        believe."""
+        self._why = _NO_SIGNAL if isnan(volts_rms) else ""
         self._amps.take(volts_rms * self._spec.amps_per_volt, now)
 
     def current_a(self) -> float:
@@ -160,10 +163,17 @@ class CtMeter:
 
     @property
     def problem(self) -> str:
-        """Why there is no current; empty when there is one. What ails the ADC, its reader tells."""
+        """Why there is no current, and what to do; empty when there is one. What ails the ADC, its reader tells."""
         if not isnan(self._amps.value):
             return ""
-        return f"current transformer on ADC channel {self._spec.adc_channel}: not sampled within {FRESH_S:g} s"
+        why = self._why or f"not sampled within {FRESH_S:g} s"
+        return f"current transformer on ADC channel {self._spec.adc_channel}: {why}"
+
+
+_NO_SIGNAL = (
+    "no signal around half the ADC's range: unless the ADC itself can't be read, check its bias (it is off), and its "
+    "burden (too large, the wave is cut)"
+)
 
 
 def numbers(registers: Sequence[int], word_order: str) -> tuple[float, ...]:

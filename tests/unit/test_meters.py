@@ -312,3 +312,8 @@ def test_a_current_transformer_counts_while_it_is_sampled() -> None:
     assert meter.voltage_v() == 231.0
     meter.take(nan, now)
     assert isnan(meter.current_a())
+    assert "channel 1: no signal around half the ADC's range" in meter.problem
+    assert "check its bias (it is off), and its burden" in meter.problem
+    meter.take(0.2, now)
+    now += FRESH_S
+    assert meter.problem == "current transformer on ADC channel 1: not sampled within 2 s"
