@@ -28,6 +28,8 @@ class Claim(NamedTuple):
     """The rate that its departure needs."""
     rank: float = 0.0
     """Who has the lower one gets its minimum first."""
+    standing_a: float = 0.0
+    """Counts whatever is decided: what a member that can't be told otherwise may take."""
 
 
 class Bound(NamedTuple):
@@ -66,8 +68,8 @@ class _Allocation:
         self._tree = tree
         self._claims = claims
         self._limits = limits
-        self._least = [0.0] * len(claims)
-        self._most = [0.0] * len(claims)
+        self._least = [claim.standing_a for claim in claims]
+        self._most = list(self._least)
         self._weights = [claim.weight for claim in claims]
         self._bounds = [_IDLE] * len(claims)
 
@@ -113,17 +115,17 @@ class _Allocation:
         """Those whose minimums fit, by rank; the others wait."""
         claims = self._claims
         for i in asking:
-            self._least[i] = claims[i].min_a
+            self._least[i] = max(claims[i].standing_a, claims[i].min_a)
         sums = self._tree.sums(self._least)
         if not any(self._overfull(n, amps) for n, amps in enumerate(sums)):
             served = asking
         else:
             for i in asking:
-                self._least[i] = 0.0
+                self._least[i] = claims[i].standing_a
             sums = self._tree.sums(self._least)
             served = [i for i in sorted(asking, key=lambda i: (claims[i].rank, i)) if self._fits(i, sums)]
         for i in served:
-            self._least[i] = self._most[i] = claims[i].min_a
+            self._least[i] = self._most[i] = max(claims[i].standing_a, claims[i].min_a)
         return served
 
     def _overfull(self, n: int, amps: Sequence[float]) -> str | None:
@@ -135,7 +137,7 @@ class _Allocation:
 
     def _fits(self, i: int, sums: list[list[float]]) -> bool:
         """Whether a member's minimum fits beside `sums`, to which it is added then."""
-        path, amps = self._tree.paths[i], self._claims[i].min_a
+        path, amps = self._tree.paths[i], max(0.0, self._claims[i].min_a - self._least[i])
         for done, (n, k) in enumerate(path):
             sums[n][k] += amps
             line = self._overfull(n, sums[n])

@@ -6,10 +6,10 @@ nobody can get more without taking from somebody in the same full row whose leve
 Data Networks, 6.5.2; rows here may be convex, as that proof uses only that they never fall).
 
 How: bottom up, each node adds the curves of its classes (amperes over level: straight between a few corners), finds
-the level at which its rows are full, and hands its parent curves that are flat from there. Top down, a member's level is
-the lowest of its class on the way to the root. One thing is missing from that: where a node above has stopped one class
-before a row here was full, the others in this row could go on. Then everything up to the first such row is right and is
-kept, and the rest is poured again.
+the level at which its rows are full, and hands its parent curves that are flat from there. Top down, a member's level
+is the lowest of its class on the way to the root. One thing is missing from that: where a node above has stopped one
+class before a row here was full, the others in this row could go on. Then everything up to the first such row is right
+and is kept, and the rest is poured again.
 """
 
 from bisect import bisect_right

@@ -116,6 +116,10 @@ class Meter:
     """The building's load on each line that is assumed while nothing credible is heard; inf = all there is."""
     margin_a: float = 0.0
     """Kept free on each line, for the meter's error and what the load does within a period."""
+    lines_sure: bool = False
+    """Somebody has checked which transformer is on which line; else each line counts what the fullest one carries."""
+    angle_deg: float = 30.0
+    """Of a total: the most that the building's current may be out of phase with the stations'."""
     ramp_a_per_s: float = 2.0
     """Room that comes free is given out this fast; room that is lost is taken back at once."""
 

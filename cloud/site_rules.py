@@ -121,6 +121,8 @@ def _meter_numbers(i: int, meter: Meter) -> Iterator[Problem]:
             yield Problem(("meter", i, key), f"expected a number above 0 (got {getattr(meter, key):g})")
     if not (0 <= meter.margin_a < inf and meter.worst_a >= 0):
         yield Problem(("meter", i, "margin_a"), "expected no negative amperes")
+    if not 0 <= meter.angle_deg <= 90:
+        yield Problem(("meter", i, "angle_deg"), f"expected 0 to 90 (got {meter.angle_deg:g})")
     if meter.stale_after_s < meter.period_s:
         yield Problem(("meter", i, "stale_after_s"), f"expected at least its period (got {meter.stale_after_s:g})")
 

@@ -132,7 +132,9 @@ class Tree:
             return self.written
         loads = self.building(building)
         return [
-            tuple(row.limit - _beside(row.line, branch.node, load) for row in branch.rows) if load else written
+            tuple(max(0.0, row.limit - _beside(row.line, branch.node, load)) for row in branch.rows)
+            if load
+            else written
             for branch, load, written in zip(self.branches, loads, self.written, strict=True)
         ]
 
@@ -148,6 +150,15 @@ class Tree:
                 brought = building_above(loads[n], branch.node, self.branches[p].node)
                 loads[p] = tuple(map(sum, zip(loads[p], brought, strict=True))) if loads[p] else brought
         return loads
+
+    def lines(self, name: str) -> int:
+        """How many lines a node has that a meter can measure."""
+        return len(LINES[self.branches[self.index[name]].node.phases])
+
+    def below(self, name: str) -> list[int]:
+        """The members on a node and on those below it."""
+        n = self.index[name]
+        return [i for i, path in enumerate(self.paths) if any(there == n for there, _ in path)]
 
     def sums(self, amps: Sequence[float]) -> list[list[float]]:
         """Of each branch the amperes of its classes, with these of the members."""

@@ -1,0 +1,109 @@
+"""What the building takes beside the stations, out of the readings of current transformers.
+
+They give magnitudes. A reading that is not one (too few lines, not a number) is not heard; a negative one is a
+transformer the wrong way round, or power that flows back: the conductor carries its magnitude. Where nobody has checked
+which transformer is on which line, every line counts what the fullest one carries. What is not heard for
+`stale_after_s` is the worst case. Load that comes counts at once; load that goes is believed at `ramp_a_per_s`.
+
+A meter of the *total* sees the stations too. What they drew while it measured is taken off: the less of what each
+reported before and after, added up as phasors. Building and stations may be out of phase by `angle_deg`, so from
+|T| = |B + E| follows |B| <= sqrt(T^2 - E^2 sin^2) - E cos. Two things count at once: what exceeds even the most that the
+stations may draw, and all that is not theirs when a total is above its limit.
+"""
+
+from collections.abc import Callable, Sequence
+from math import cos, inf, isfinite, isnan, radians, sin, sqrt
+
+from cloud.site import Measures, Meter
+
+Magnitudes = Callable[[Sequence[float]], Sequence[float]]
+"""Amperes of all members -> A in each line of the metered node."""
+
+
+class Building:
+    """The load of one metered node."""
+
+    def __init__(
+        self, meter: Meter, lines: int, limit_a: float, members: Sequence[int], magnitudes: Magnitudes
+    ) -> None:
+        """`lines` of the node, each of which may carry `limit_a`; the members below it, and what those make there."""
+        self.meter = meter
+        self.heard_at = -inf
+        self.refused = 0
+        """Readings that were none."""
+        self._limit_a = limit_a
+        self._members = frozenset(members)
+        self._magnitudes = magnitudes
+        self._worst = (min(meter.worst_a, limit_a),) * lines
+        self._wanted = self._worst
+        """What is to be believed in the end."""
+        self._believed = self._worst
+        self._at = -inf
+        self._total: tuple[float, ...] = ()
+        """A total that was read, and waits for the reports of ..."""
+        self._waits_for: set[int] = set()
+        self._least: list[float] = []
+        """What each member drew at least when it was read."""
+
+    def on_reading(self, amps: Sequence[float], drawn: Sequence[float], most: Sequence[float], now: float) -> None:
+        """A reading: A in each line. Of all members what they have reported to draw, and the most they may draw."""
+        if len(amps) != len(self._worst) or not all(map(isfinite, amps)):
+            self.refused += 1
+            return
+        self._follow(now)
+        self.heard_at = now
+        read = [abs(a) + self.meter.margin_a for a in amps]
+        if not self.meter.lines_sure:
+            read = [max(read)] * len(read)
+        if self.meter.measures is Measures.TOTAL:
+            self._on_total(read, drawn, most)
+        else:
+            self._wanted = tuple(read)
+        self._believed = tuple(map(max, self._believed, self._wanted))
+
+    def _on_total(self, read: Sequence[float], drawn: Sequence[float], most: Sequence[float]) -> None:
+        if not self._waits_for:
+            self._total, self._least = tuple(read), [0.0 if isnan(a) else a for a in drawn]
+            self._waits_for = set(self._members)
+        at_once = [t - e for t, e in zip(read, self._magnitudes(most), strict=True)]
+        if max(read) > self._limit_a:
+            at_once = [t - e for t, e in zip(read, self._magnitudes(self._least), strict=True)]
+        self._wanted = tuple(map(max, self._wanted, at_once))
+
+    def on_report(self, member: int, drawn: float) -> None:
+        """A member has reported what it draws, A; one that is lost draws nothing that could be taken off."""
+        if member not in self._waits_for:
+            return
+        self._waits_for.discard(member)
+        self._least[member] = min(self._least[member], 0.0 if isnan(drawn) else drawn)
+        if not self._waits_for:
+            self._wanted = tuple(map(self._beside, self._total, self._magnitudes(self._least)))
+            self._believed = tuple(map(max, self._believed, self._wanted))
+
+    def _beside(self, total: float, stations: float) -> float:
+        """The most that the building can have in a total (A) of which the stations have theirs."""
+        angle = radians(self.meter.angle_deg)
+        return max(0.0, sqrt(max(0.0, total**2 - (stations * sin(angle)) ** 2)) - stations * cos(angle))
+
+    def load(self, now: float) -> tuple[float, ...]:
+        """What is believed, A in each line."""
+        if now >= self.stale_at:
+            self._wanted = self._believed = self._worst
+            self._waits_for.clear()
+        self._follow(now)
+        return self._believed
+
+    def _follow(self, now: float) -> None:
+        fall = self.meter.ramp_a_per_s * (now - self._at) if self._at > -inf else 0.0
+        self._at = now
+        self._believed = tuple(max(w, b - fall) for w, b in zip(self._wanted, self._believed, strict=True))
+
+    @property
+    def stale_at(self) -> float:
+        """When it counts as not heard, if nothing comes."""
+        return self.heard_at + self.meter.stale_after_s
+
+    @property
+    def falling(self) -> bool:
+        """More room comes with time alone."""
+        return self._believed != self._wanted

@@ -1,0 +1,156 @@
+"""What every member may draw, given everything that was sent to it and all that it has said; deciamperes.
+
+The online counterpart of the book that an offline primary keeps, with one thing more: a member has a fallback. When its
+lease ends it offers at most that, and may come up to it `hold_s` later. So its fallback is reserved in time for all
+others to come down, however they have to be told: by a command, or by the end of their own leases.
+"""
+
+from math import ceil, inf
+from typing import NamedTuple
+
+from cloud.link import Command, Report
+from cloud.site import Member, Timing
+
+METER_TOLERANCE_DA = 10
+"""What a meter may show above a limit that is kept."""
+
+
+class Times:
+    """What follows from a site's timing, with the drift of its clocks, seconds."""
+
+    def __init__(self, timing: Timing, slowest_settle_s: float) -> None:
+        self.lease_s = timing.lease_s
+        self.hold_s = timing.hold_s
+        self.slow = 1 + timing.drift
+        self.held_s = timing.lease_s * self.slow
+        """For so long a command may be in force after its question has arrived."""
+        self.quiet_s = self.held_s + slowest_settle_s * self.slow
+        """After this nothing of a former life of the controller is in force or still drawn."""
+        self.room_s = self.quiet_s + timing.report_s + 2.0
+        """From deciding that the others must come down until they surely have, told or not."""
+        self.rises_s = (timing.lease_s + timing.hold_s) * (1 - timing.drift)
+        """From the question of the last command taken until a member may come up to its fallback."""
+        self.lost_s = 3 * timing.report_s
+
+
+class _Sent(NamedTuple):
+    """A command that may be in force."""
+
+    number: int
+    limit_da: int
+    at: float
+    ends_at: float
+    """Surely over and no longer drawn by then."""
+    noted_after: float
+    """The member noted its question later than this."""
+
+
+class Row:
+    """One member."""
+
+    def __init__(self, member: Member, fallback_da: int, times: Times) -> None:
+        self.member = member
+        self.fallback_da = fallback_da
+        """What it is told to offer without its controller."""
+        self.report: Report | None = None
+        """The newest; None = nothing was heard yet."""
+        self.heard_at = -inf
+        self.granted_da = 0
+        """What it was told last."""
+        self._times = times
+        self._settle_s = member.settle_s * times.slow
+        self._number = 0
+        self._confirmed = 0
+        self._noted_after = -inf
+        self._alive_at = -inf
+        """It took a command whose question it had noted later than this."""
+        self._sent: list[_Sent] = []
+        self._settling: list[tuple[int, float]] = []
+        self._lapsed_da = 0
+        """The most of its commands that have ended by time: of that it keeps what its fallback allows."""
+        self._former: set[int] = set()
+        """Lives that are over: their reports come late."""
+
+    def alive(self, now: float) -> bool:
+        """It reports, so it can be told."""
+        return self.report is not None and now < self.heard_at + self._times.lost_s
+
+    def on_report(self, report: Report, now: float) -> bool:
+        """Take over a report; one that is not newer than the last proves nothing."""
+        last = self.report
+        if report.boot in self._former or (last and last.boot == report.boot and report.question <= last.question):
+            return False
+        if last is not None and last.boot != report.boot:
+            self._begin_life(last.boot, now)
+        self.report, self.heard_at = report, now
+        self._number = max(self._number, report.confirmed)
+        if report.confirmed > self._confirmed:
+            self._confirm(report, now)
+        self._noted_after = self._told_at(report.confirmed)
+        if not report.closed:
+            self._settling.clear()
+        return True
+
+    def _begin_life(self, former: int, now: float) -> None:
+        """It has restarted: nothing that was sent is valid, and its vehicles lose what they had."""
+        self._former.add(former)
+        self._settling = [(self._told_da(now), now + self._settle_s)]
+        self._sent.clear()
+        self._confirmed = self._lapsed_da = self.granted_da = 0
+
+    def _confirm(self, report: Report, now: float) -> None:
+        """A command is in force: what was told before is drawn for a while, then no longer."""
+        older = [sent.limit_da for sent in self._sent if sent.number < report.confirmed]
+        self._sent = [sent for sent in self._sent if sent.number >= report.confirmed]
+        self._settling.append((max(older, default=0), now + self._settle_s))
+        self._settling.append((self._lapsed_da, now + self._settle_s))
+        self._confirmed, self._lapsed_da = report.confirmed, 0
+        if self._sent and self._sent[0].number == report.confirmed:
+            self._alive_at = max(self._alive_at, self._sent[0].noted_after)
+
+    def _told_at(self, number: int) -> float:
+        """When a command that is now confirmed was sent."""
+        return next((sent.at for sent in self._sent if sent.number == number), -inf)
+
+    def command(self, limit_da: int, reason: str, now: float) -> Command:
+        """The next command, which answers the newest report. It counts from now on."""
+        assert self.report is not None, "nobody to tell"
+        times, self._number = self._times, self._number + 1
+        ends_at = self.heard_at + times.held_s + self._settle_s
+        self._sent.append(_Sent(self._number, limit_da, now, ends_at, self._noted_after))
+        self.granted_da = limit_da
+        boot, question = self.report.boot, self.report.question
+        return Command(boot, self._number, question, limit_da, times.lease_s, times.hold_s, self.fallback_da, reason)
+
+    def exposure_da(self, now: float) -> int:
+        """The most that it may draw now or, if its controller is lost to it, before the others can have made room."""
+        return max(self._told_da(now), self._drawn_da(now), self._reserved_da(now))
+
+    def _told_da(self, now: float) -> int:
+        """Of what it was told, what may be in force or still drawn."""
+        if self._sent and self._sent[0].ends_at <= now:
+            lapsed = [sent.limit_da for sent in self._sent if sent.ends_at <= now]
+            self._lapsed_da = max(self._lapsed_da, *lapsed)
+            self._sent = [sent for sent in self._sent if sent.ends_at > now]
+        most = 0
+        for sent in self._sent:
+            most = max(most, sent.limit_da)
+        if self._settling:
+            self._settling = [(amps, until) for amps, until in self._settling if now < until]
+            for amps, _ in self._settling:
+                most = max(most, amps)
+        return most
+
+    def _drawn_da(self, now: float) -> int:
+        """What its meter shows above all that it was told: a vehicle does not obey."""
+        report = self.report
+        if report is None or not self.alive(now) or not report.drawn_a * 10 > self.granted_da + METER_TOLERANCE_DA:
+            return 0
+        return min(ceil(report.drawn_a * 10), round(self.member.rating_a * 20))
+
+    def _reserved_da(self, now: float) -> int:
+        """Its fallback where it may come up to that before others can have made room, else what it keeps of its lease."""
+        fallback = max(self.fallback_da, self.report.fallback_da if self.report else 0)
+        if not self.member.keeps_quiet or now + self._times.room_s >= self._alive_at + self._times.rises_s:
+            return fallback
+        return min(self._lapsed_da, fallback)
