@@ -153,8 +153,8 @@ class Store(Protocol):
         """Why the last record is in memory only, for a person; empty when it is kept."""
 
 
-class Board(Protocol):
-    """What the firmware of one station acts on."""
+class Drivers(Protocol):
+    """The parts of one station's hardware."""
 
     @property
     def pilot(self) -> Pilot: ...
@@ -168,6 +168,11 @@ class Board(Protocol):
     def thermometer(self) -> Thermometer: ...
     @property
     def indicator(self) -> Indicator: ...
+
+
+class Board(Drivers, Protocol):
+    """What the firmware of one station acts on."""
+
     @property
     def bus(self) -> BusPort: ...
     @property

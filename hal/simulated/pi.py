@@ -14,7 +14,7 @@ from typing import Any, Protocol
 
 from gpiozero.pins.mock import MockFactory, MockPin
 
-from hal.api import Colour, Contactor, DeadMan, GroundFault, Indicator, Inputs, Light, Meter, Pilot, Thermometer
+from hal.api import Colour, DeadMan, Drivers, Inputs, Light
 from hal.raspberry.board import Hardware
 from hal.raspberry.pwm import PERIOD_NS
 from hal.raspberry.spec import BoardSpec, CtSpec, KernelThermometerSpec, Places, ThermistorSpec
@@ -75,21 +75,9 @@ class Pins(MockFactory):
         super().__init__(pin_class=SimulatedPin)
 
 
-class Behind(Protocol):
+class Behind(Drivers, Protocol):
     """The board that has the plant."""
 
-    @property
-    def pilot(self) -> Pilot: ...
-    @property
-    def contactor(self) -> Contactor: ...
-    @property
-    def meter(self) -> Meter: ...
-    @property
-    def ground_fault(self) -> GroundFault: ...
-    @property
-    def thermometer(self) -> Thermometer: ...
-    @property
-    def indicator(self) -> Indicator: ...
     @property
     def dead_man(self) -> DeadMan: ...
     def inputs(self) -> Inputs: ...
