@@ -18,7 +18,7 @@ SHORT_PAUSE_S = 1.2
 LONG_PAUSE_S = 3.0
 """Before the first count begins again."""
 
-_PRIMARIES = {
+PRIMARIES = {
     Colour.OFF: (False, False, False),
     Colour.WHITE: (True, True, True),
     Colour.GREEN: (False, True, False),
@@ -80,7 +80,7 @@ class RgbLamp:
         """Bring the pins to where the rhythm is now."""
         light, since = self._shown
         lit = level_at(light, self._clock() - since)
-        self._drive([lit and primary for primary in _PRIMARIES[light.colour]])
+        self._drive([lit and primary for primary in PRIMARIES[light.colour]])
 
     def close(self) -> None:
         """Dark; the pins are given back. Its worker has to have ended."""

@@ -16,17 +16,12 @@ from gpiozero.pins.mock import MockFactory, MockPin
 
 from hal.api import Colour, DeadMan, Drivers, Inputs, Light
 from hal.raspberry.board import Hardware
+from hal.raspberry.lamp import PRIMARIES
 from hal.raspberry.pwm import PERIOD_NS
 from hal.raspberry.spec import BoardSpec, CtSpec, KernelThermometerSpec, Places, ThermistorSpec
 
 _DUTY = "duty_cycle"
-_COLOURS = {
-    (False, False, False): Colour.OFF,
-    (True, True, True): Colour.WHITE,
-    (False, True, False): Colour.GREEN,
-    (False, False, True): Colour.BLUE,
-    (True, True, False): Colour.AMBER,
-    (True, False, False): Colour.RED,
+_COLOURS = {primaries: colour for colour, primaries in PRIMARIES.items()} | {
     (True, False, True): Colour.RED,
     (False, True, True): Colour.GREEN,
 }

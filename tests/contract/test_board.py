@@ -14,7 +14,7 @@ import pytest
 
 from hal.api import Board, Colour, Inputs, Light, PilotReading
 from hal.raspberry.board import Parts, RaspberryBoard
-from hal.raspberry.lamp import level_at
+from hal.raspberry.lamp import PRIMARIES, level_at
 from hal.raspberry.worker import Work
 from hal.serial.port import SerialPort
 from hal.simulated.board import MemoryStore, PlantBoard, PlantJournal
@@ -169,16 +169,6 @@ class OverSocket(Rig):
         while thread.is_alive():
             self.settle()
         return boards[0]
-
-
-PRIMARIES = {
-    Colour.OFF: (False, False, False),
-    Colour.WHITE: (True, True, True),
-    Colour.GREEN: (False, True, False),
-    Colour.BLUE: (False, False, True),
-    Colour.AMBER: (True, True, False),
-    Colour.RED: (True, False, False),
-}
 
 
 class Behind(PlantBoard):
