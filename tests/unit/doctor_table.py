@@ -11,7 +11,7 @@ from hal.raspberry.board import Hardware, Parts
 from hal.raspberry.spec import BoardSpec
 from hal.simulated.pi import SimulatedPi
 from hal.simulated.plant import Plant
-from tests.contract.test_board import Behind
+from tests.contract.board_rigs import Behind
 from watti.board_file import load_board, read_station
 from watti.doctor_exam import Check, Exam, Finding, examine
 from watti.scenario import CONFIGS

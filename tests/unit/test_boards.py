@@ -19,7 +19,7 @@ from hal.serial.port import SerialPort
 from hal.simulated.board import MemoryStore, PlantJournal
 from hal.simulated.pi import SimulatedPi
 from hal.simulated.plant import Plant
-from tests.contract.test_board import Behind
+from tests.contract.board_rigs import Behind
 from watti.board_file import load_board, read_station
 from watti.boards import Kept, Stand, opened, unnamed
 from watti.cli import main

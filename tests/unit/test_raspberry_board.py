@@ -17,7 +17,7 @@ from hal.serial.port import SerialPort
 from hal.simulated.board import MemoryStore, PlantJournal
 from hal.simulated.pi import SimulatedPi
 from hal.simulated.plant import Plant
-from tests.contract.test_board import Behind
+from tests.contract.board_rigs import Behind
 from watti.board_file import load_board
 from watti.scenario import CONFIGS
 
