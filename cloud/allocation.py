@@ -117,7 +117,11 @@ class _Allocation:
         for i in asking:
             self._least[i] = max(claims[i].standing_a, claims[i].min_a)
         sums = self._tree.sums(self._least)
-        if not any(self._overfull(n, amps) for n, amps in enumerate(sums)):
+        if all(
+            row.load(amps) <= limit + _SLACK * limit
+            for branch, amps, limits in zip(self._tree.branches, sums, self._limits, strict=True)
+            for row, limit in zip(branch.rows, limits, strict=True)
+        ):
             served = asking
         else:
             for i in asking:
@@ -128,10 +132,10 @@ class _Allocation:
             self._least[i] = self._most[i] = max(claims[i].standing_a, claims[i].min_a)
         return served
 
-    def _overfull(self, n: int, amps: Sequence[float]) -> str | None:
-        """The line of a branch that would carry too much, empty when it has none; None = all fits."""
+    def _overfull(self, n: int, k: int, amps: Sequence[float]) -> str | None:
+        """The line of a branch on which a class is too much, empty for the node as a whole; None = it fits."""
         for row, limit in zip(self._tree.branches[n].rows, self._limits[n], strict=True):
-            if row.load(amps) > limit + _SLACK * abs(limit):
+            if k in row.classes and row.load(amps) > limit + _SLACK * limit:
                 return row.line
         return None
 
@@ -140,7 +144,7 @@ class _Allocation:
         path, amps = self._tree.paths[i], max(0.0, self._claims[i].min_a - self._least[i])
         for done, (n, k) in enumerate(path):
             sums[n][k] += amps
-            line = self._overfull(n, sums[n])
+            line = self._overfull(n, k, sums[n])
             if line is not None:
                 for back, there in path[: done + 1]:
                     sums[back][there] -= amps

@@ -7,12 +7,12 @@ which transformer is on which line, every line counts what the fullest one carri
 
 A meter of the *total* sees the stations too. What they drew while it measured is taken off: the less of what each
 reported before and after, added up as phasors. Building and stations may be out of phase by `angle_deg`, so from
-|T| = |B + E| follows |B| <= sqrt(T^2 - E^2 sin^2) - E cos. Two things count at once: what exceeds even the most that the
-stations may draw, and all that is not theirs when a total is above its limit.
+|T| = |B + E| follows |B| <= sqrt(T^2 - E^2 sin^2) - E cos. Two things count at once: what exceeds even the most that
+the stations may draw, and all that is not theirs when a total is above its limit.
 """
 
 from collections.abc import Callable, Sequence
-from math import cos, inf, isfinite, isnan, radians, sin, sqrt
+from math import cos, inf, isfinite, radians, sin, sqrt
 
 from cloud.site import Measures, Meter
 
@@ -63,19 +63,19 @@ class Building:
 
     def _on_total(self, read: Sequence[float], drawn: Sequence[float], most: Sequence[float]) -> None:
         if not self._waits_for:
-            self._total, self._least = tuple(read), [0.0 if isnan(a) else a for a in drawn]
+            self._total, self._least = tuple(read), list(drawn)
             self._waits_for = set(self._members)
         at_once = [t - e for t, e in zip(read, self._magnitudes(most), strict=True)]
         if max(read) > self._limit_a:
-            at_once = [t - e for t, e in zip(read, self._magnitudes(self._least), strict=True)]
+            at_once = [t - e for t, e in zip(read, self._magnitudes(drawn), strict=True)]
         self._wanted = tuple(map(max, self._wanted, at_once))
 
     def on_report(self, member: int, drawn: float) -> None:
-        """A member has reported what it draws, A; one that is lost draws nothing that could be taken off."""
+        """A member has reported what it draws, A; from one that is lost nothing can be taken off."""
         if member not in self._waits_for:
             return
         self._waits_for.discard(member)
-        self._least[member] = min(self._least[member], 0.0 if isnan(drawn) else drawn)
+        self._least[member] = min(self._least[member], drawn)
         if not self._waits_for:
             self._wanted = tuple(map(self._beside, self._total, self._magnitudes(self._least)))
             self._believed = tuple(map(max, self._believed, self._wanted))
@@ -88,7 +88,7 @@ class Building:
     def load(self, now: float) -> tuple[float, ...]:
         """What is believed, A in each line."""
         if now >= self.stale_at:
-            self._wanted = self._believed = self._worst
+            self._wanted = self._believed = tuple(map(max, self._wanted, self._worst))
             self._waits_for.clear()
         self._follow(now)
         return self._believed

@@ -149,7 +149,7 @@ class Row:
         return min(ceil(report.drawn_a * 10), round(self.member.rating_a * 20))
 
     def _reserved_da(self, now: float) -> int:
-        """Its fallback where it may come up to that before others can have made room, else what it keeps of its lease."""
+        """Its fallback where it may come up to it before others can have made room, else what it keeps of its lease."""
         fallback = max(self.fallback_da, self.report.fallback_da if self.report else 0)
         if not self.member.keeps_quiet or now + self._times.room_s >= self._alive_at + self._times.rises_s:
             return fallback

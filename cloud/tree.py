@@ -8,7 +8,7 @@ each set of classes that can be worst, so that a vehicle that draws less never o
 """
 
 from cmath import phase
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from functools import cached_property
 from itertools import combinations
 from math import degrees, inf, sqrt
@@ -80,6 +80,7 @@ class Tree:
         self.places = [self._place(nodes, classes, i) for i in range(len(site.members))]
         """Of each member its node and its class there."""
         ups = self._climb(nodes, classes)
+        self._classes = [list(there) for there in classes]
         members: list[list[list[int]]] = [[[] for _ in there] for there in classes]
         for i, (n, k) in enumerate(self.places):
             members[n][k].append(i)
@@ -150,6 +151,26 @@ class Tree:
                 brought = building_above(loads[n], branch.node, self.branches[p].node)
                 loads[p] = tuple(map(sum, zip(loads[p], brought, strict=True))) if loads[p] else brought
         return loads
+
+    def node(self, name: str) -> Node:
+        """By its name."""
+        return self.branches[self.index[name]].node
+
+    def watts_per_ampere(self, i: int) -> float:
+        """Of a member."""
+        return self._classes[self.places[i][0]][self.places[i][1]].watts
+
+    def magnitudes(self, name: str) -> Callable[[Sequence[float]], list[float]]:
+        """What the amperes of all members make in each line of a node; the lines of those below it are known."""
+        n = self.index[name]
+        gains = [one.footprint.lines for one in self._classes[n]]
+
+        def add(amps: Sequence[float]) -> list[float]:
+            sums = self.sums(amps)[n]
+            return [abs(sum(gain[line] * x for gain, x in zip(gains, sums, strict=True))) for line in range(lines)]
+
+        lines = self.lines(name)
+        return add
 
     def lines(self, name: str) -> int:
         """How many lines a node has that a meter can measure."""
