@@ -11,7 +11,7 @@ from typing import Any
 
 import pytest
 
-from watti.notify import Notifier, status_line
+from watti.notify import Notifier, say, status_line
 from watti.where import bench_dir
 
 SAID = {"role": "primary", "limit_a": 16.0, "reason": "charging", "fault": None, "why": ""}
@@ -177,3 +177,18 @@ def test_a_process_tells_its_manager(manager: Manager) -> None:
         child.stdin.close()
         assert manager.message() == ["STOPPING=1"]
     assert child.returncode == 0
+
+
+def test_nobody_who_listens_to_sentences_stops_a_station(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    class Gone:
+        def write(self, _: str) -> int:
+            raise BrokenPipeError
+
+    for stream in (None, Gone()):
+        with monkeypatch.context() as patched:
+            patched.setattr(sys, "stderr", stream)
+            say("left: the port works again")
+    say("left: the port works again")
+    assert capsys.readouterr() == ("", "left: the port works again\n")

@@ -25,6 +25,7 @@ from hal.store import FileStore
 from watti.board_file import load_board
 from watti.calibrate import calibrated, calibration_path
 from watti.desk import Desk, StoredSwitch
+from watti.notify import say
 from watti.scenario import serial_of
 
 if TYPE_CHECKING:
@@ -119,7 +120,7 @@ def _raspberry(config: StationConfig, folder: Path, name: str, switch: int | Non
                 raise ConfigError([f"--switch: {spec.name} has a rotary switch of its own: turn that"])
             stored.turn(switch)
         if stored is not None and stored.position is None:
-            _say(f"{name}: {spec.name} has no rotary switch, and no position is stored: watti switch {name} F")
+            say(f"{name}: {spec.name} has no rotary switch, and no position is stored: watti switch {name} F")
         position = (lambda: None) if stored is None else (lambda: stored.position)
         desk = Desk(folder / f"{name}.sock", name, stored)
         stack.callback(desk.close)  # after the board, as it may take half a second
@@ -129,7 +130,7 @@ def _raspberry(config: StationConfig, folder: Path, name: str, switch: int | Non
 
 
 def _stored_switch(folder: Path, name: str) -> StoredSwitch:
-    return StoredSwitch(FileStore(folder / "state" / f"{name}.switch", _say))
+    return StoredSwitch(FileStore(folder / "state" / f"{name}.switch", say))
 
 
 # Without firmware
@@ -177,10 +178,6 @@ class _Told:
             self._told = said
             with self._lock:
                 self._board.publish(said)
-
-
-def _say(sentence: str) -> None:
-    print(sentence, file=sys.stderr, flush=True)
 
 
 # A simulated plant

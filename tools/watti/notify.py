@@ -1,13 +1,22 @@
-"""Telling systemd how the station does: sd_notify(3), a line of text in a datagram.
+"""Telling people, and systemd, how the station does.
 
-Own code: the protocol is these few lines, the package for it (sdnotify) has had no release since 2017 and waits when
-nobody reads, and the loop must never wait.
+Own code for systemd (sd_notify(3), a line of text in a datagram): the protocol is these few lines, the package for it
+(sdnotify) has had no release since 2017 and waits when nobody reads, and the loop must never wait.
 """
 
+import sys
 from collections.abc import Mapping
+from contextlib import suppress
 from math import inf
 from socket import AF_UNIX, SOCK_DGRAM, socket
 from typing import Any
+
+
+def say(sentence: str) -> None:
+    """Tell whoever listens; a full disk, or a reader that has gone, stops no station."""
+    if sys.stderr is not None:
+        with suppress(OSError):
+            print(sentence, file=sys.stderr, flush=True)
 
 
 class Notifier:

@@ -2,11 +2,10 @@
 
 import os
 import random
-import sys
 import time
 from argparse import Namespace
 from collections.abc import Callable, Mapping
-from contextlib import ExitStack, suppress
+from contextlib import ExitStack
 from pathlib import Path
 from signal import SIGINT
 from signal import Signals as SignalNames
@@ -29,7 +28,7 @@ from hal.store import FileStore
 from watti.board_file import read_station
 from watti.boards import Kept, Stand, opened, unnamed
 from watti.names import first_free, held
-from watti.notify import Notifier, status_line
+from watti.notify import Notifier, say, status_line
 from watti.scenario import CONFIGS
 from watti.where import bench_dir
 
@@ -54,7 +53,7 @@ def run(args: Namespace) -> int:
         try:
             return _station(name, config, Path(port), folder, args.switch, signals)
         except BoardGone as gone:
-            _say(f"{name}: {gone}")
+            say(f"{name}: {gone}")
             return 1
 
 
@@ -66,8 +65,8 @@ def _station(name: str, config: StationConfig, port: Path, folder: Path, switch:
         stack.callback(bus.close)
         journal = FileJournal(folder / "log", name)
         stack.callback(journal.close)
-        store = FileStore(folder / "state" / f"{name}.json", _say, journal.submit)
-        session_store = FileStore(folder / "state" / f"{name}.session.json", _say, journal.submit)
+        store = FileStore(folder / "state" / f"{name}.json", say, journal.submit)
+        session_store = FileStore(folder / "state" / f"{name}.session.json", say, journal.submit)
         notifier = Notifier(os.environ)
         stack.callback(notifier.stopping)
         kept = Kept(bus, (store, session_store), journal)
@@ -76,16 +75,9 @@ def _station(name: str, config: StationConfig, port: Path, folder: Path, switch:
         return _live(name, setup, stand, signals, notifier)
 
 
-def _say(sentence: str) -> None:
-    """Tell whoever listens; a full disk, or a reader that has gone, stops no station."""
-    if sys.stderr is not None:
-        with suppress(OSError):
-            print(sentence, file=sys.stderr, flush=True)
-
-
 def _live(name: str, setup: Setup, stand: Stand, signals: Signals, notifier: Notifier) -> int:
     """Raises `BoardGone`."""
-    _say(f"{name}: serial {setup.serial:012X}, {setup.model}, {setup.baud} baud, process {os.getpid()}")
+    say(f"{name}: serial {setup.serial:012X}, {setup.model}, {setup.baud} baud, process {os.getpid()}")
     board = stand.board
     runtime = Runtime(board, lambda inputs, now: App(setup, board, random.Random(), inputs, now))
     app = runtime.node
@@ -130,14 +122,14 @@ class Publisher:
             is_wrong = problem()
             if is_wrong != self._known[i]:
                 self._known[i] = is_wrong
-                _say(f"{self._name}: {words.format(is_wrong) if is_wrong else mended}")
+                say(f"{self._name}: {words.format(is_wrong) if is_wrong else mended}")
         self._notifier.alive(now, status_line(self._told))
 
     def _tell(self, said: Mapping[str, Any]) -> None:
         keys = ("role", "fault", "why")
         if any(said[key] != self._told.get(key) for key in keys):
             parts = [f"role {said['role']}", said["fault"] and f"fault {said['fault']}", said["why"]]
-            _say(f"{self._name}: {', '.join(filter(None, parts))}")
+            say(f"{self._name}: {', '.join(filter(None, parts))}")
 
 
 def described(app: App) -> dict[str, Any]:
