@@ -9,7 +9,7 @@ pilot's step of 0.1 A.
 from collections.abc import Mapping, Sequence
 from typing import NamedTuple
 
-from cloud.fill import Limits, fill
+from cloud.fill import Limits, fill, until_full
 from cloud.tree import Tree
 
 STEP_A = 0.1
@@ -72,6 +72,8 @@ class _Allocation:
         self._most = list(self._least)
         self._weights = [claim.weight for claim in claims]
         self._bounds = [_IDLE] * len(claims)
+        self._sums: list[list[float]] | None = None
+        """Of each branch the amperes of its classes, while members are served one by one."""
 
     def shares(self) -> list[Share]:
         claims = self._claims
@@ -85,6 +87,10 @@ class _Allocation:
 
     def _serve(self, asking: list[int]) -> None:
         """Give to members of one priority; what they get stands when the next are served."""
+        if len(asking) == 1:
+            self._serve_one(asking[0])
+            return
+        self._sums = None
         served = self._admit(asking)
         claims = self._claims
         if any(claims[i].needed_a for i in served):
@@ -94,6 +100,29 @@ class _Allocation:
         for i in served:
             self._most[i] = max(self._least[i], claims[i].max_a)
         self._pour(served)
+
+    def _serve_one(self, i: int) -> None:
+        """Nobody to share with: all that is left on the way to the root."""
+        if self._sums is None:
+            self._sums = self._tree.sums(self._least)
+        claim, stands = self._claims[i], self._least[i]
+        room, bound = claim.max_a - stands, _DEMAND
+        for n, k in self._tree.paths[i]:
+            branch = self._tree.branches[n]
+            rise = [0.0] * branch.classes
+            rise[k] = 1.0
+            for row, limit in zip(branch.rows, self._limits[n], strict=True):
+                if k in row.classes:
+                    left = until_full(row, limit, self._sums[n], rise)
+                    if left < room - _SLACK:
+                        room, bound = left, Bound("node", branch.node.name, row.line)
+        if stands + room < claim.min_a - _SLACK:
+            self._bounds[i] = bound._replace(why="waiting")
+            return
+        self._bounds[i] = bound
+        self._least[i] = self._most[i] = stands + max(0.0, room)
+        for n, k in self._tree.paths[i]:
+            self._sums[n][k] += max(0.0, room)
 
     def _pour(self, served: Sequence[int]) -> None:
         tree = self._tree

@@ -22,6 +22,8 @@ Send = Callable[[int, Command], None]
 """Hand a command to a member, by its place in the site."""
 
 _PLAN_S = 0.5
+_IN_TURN = 1e12
+"""Ranks before all who wait, in s."""
 _WORTH_DA = 10
 """A raise that is not the whole is worth a new pilot from here on."""
 
@@ -69,6 +71,8 @@ class Controller:
         self._stale = True
         self._planned_at = -inf
         self._plan_again_at = now
+        self._owes: set[int] = set()
+        """Members whose report is to be answered."""
         self._starts_at = -inf
         """When the next vehicle may start."""
 
@@ -96,10 +100,10 @@ class Controller:
             building.on_report(i, 0.0 if isnan(report.drawn_a) else report.drawn_a)
         self._stale |= last is None or not was_alive or _facts(last) != _facts(report)
         if now >= self._gives_from:
-            told = row.granted_da
+            self._owes.add(i)
             self.step(now)
-            if row.granted_da == told:
-                self._tell(i, told, now)
+            if i in self._owes:
+                self._tell(i, row.granted_da(now), now)
 
     def on_meter(self, name: str, amps: Sequence[float], now: float) -> None:
         """A meter has read: A in each line of its node."""
@@ -122,8 +126,8 @@ class Controller:
         if report.plugged != seat.plugged:
             seat.plugged, seat.wish = report.plugged, Wish()
             seat.since = now
-        if report.asking and not seat.asks:
-            seat.since = now if not seat.since > -inf else seat.since
+        elif report.asking and not seat.asks:
+            seat.since = now
         seat.asks = report.asking > 0
         if not seat.asks:
             seat.turn_from = inf
@@ -138,7 +142,7 @@ class Controller:
         for i, (seat, share) in enumerate(zip(self._seats, shares, strict=True)):
             self._aim(i, seat, share, now)
         for i, (row, seat) in enumerate(zip(self.rows, self._seats, strict=True)):
-            if seat.target_da < row.granted_da and row.alive(now):
+            if seat.target_da < row.granted_da(now) and row.alive(now):
                 self._tell(i, seat.target_da, now)
         self._raise(limits, now)
         self._plan_again_at = self._again(now)
@@ -147,7 +151,7 @@ class Controller:
         row, seat = self.rows[i], self._seats[i]
         if not row.alive(now) or row.report is None:
             return Claim(row.member.min_a, 0.0, standing_a=row.exposure_da(now) / 10)
-        stands = 0.0 if row.member.keeps_quiet else row.fallback_da / 10
+        stands = max(0 if row.member.keeps_quiet else row.fallback_da, row.overdrawn_da(now)) / 10
         if not seat.asks:
             return Claim(row.member.min_a, 0.0, standing_a=stands)
         rank = self._rank(seat, now)
@@ -159,8 +163,9 @@ class Controller:
 
     def _rank(self, seat: _Seat, now: float) -> float:
         """Those in their turn go first, then who has waited longest since its own."""
-        if now < seat.turn_from + self.tree.timing.turn_s and seat.turn_from < inf:
-            return -1e12 + seat.turn_from
+        ends = seat.turn_from + self.tree.timing.turn_s
+        if ends < inf:
+            return ends if now >= ends else seat.turn_from - _IN_TURN
         return max(seat.served_until, seat.since)
 
     def _aim(self, i: int, seat: _Seat, share: Share, now: float) -> None:
@@ -176,39 +181,35 @@ class Controller:
 
     def _raise(self, limits: Sequence[Sequence[float]], now: float) -> None:
         """Give what the others have surely given up, as fairly as the targets are."""
-        wanting = [i for i, row in enumerate(self.rows) if self._seats[i].target_da > row.granted_da]
+        wanting = {i for i, seat in enumerate(self._seats) if seat.target_da > self.rows[i].granted_da(now)}
         if not wanting:
             return
-        starting = [i for i in wanting if not self.rows[i].granted_da]
-        if starting:
-            first = min(starting, key=lambda i: (self._seats[i].since, i)) if now >= self._starts_at else -1
-            wanting = [i for i in wanting if self.rows[i].granted_da or i == first]
         exposed = self._exposures(now)
-        most = list(exposed)
-        for i in wanting:
-            most[i] = max(exposed[i], self._seats[i].target_da / 10)
+        most = [max(e, self._seats[i].target_da / 10) if i in wanting else e for i, e in enumerate(exposed)]
         amps, _ = fill(self.tree, exposed, most, self._weights, limits)
-        for i in wanting:
+        for i in sorted(wanting, key=lambda i: (self._seats[i].since, i)):
             self._raise_to(i, min(self._seats[i].target_da, int(amps[i] * 10 + 1e-6)), now)
 
     def _raise_to(self, i: int, amps_da: int, now: float) -> None:
         row, seat = self.rows[i], self._seats[i]
-        if amps_da < seat.target_da and amps_da < row.granted_da + _WORTH_DA:
+        granted = row.granted_da(now)
+        worth = amps_da == seat.target_da or amps_da >= granted + _WORTH_DA
+        if not worth or amps_da < round(row.member.min_a * 10):
             seat.bound = "settling"
-            return
-        if amps_da < round(row.member.min_a * 10):
-            seat.bound = "settling"
-            return
-        if not row.granted_da:
-            self._starts_at = now + self.tree.timing.stagger_s
-        self._tell(i, amps_da, now)
+        elif granted or now >= self._starts_at:
+            if not granted:
+                self._starts_at = now + self.tree.timing.stagger_s
+            self._tell(i, amps_da, now)
+        else:
+            seat.bound = "stagger"
 
     def _tell(self, i: int, limit_da: int, now: float) -> None:
+        self._owes.discard(i)
         self._send(i, self.rows[i].command(limit_da, self._seats[i].bound, now))
 
     def _again(self, now: float) -> float:
         """When to plan without anything new: soon while somebody is to be raised or room comes, else now and then."""
-        unmet = any(seat.target_da != row.granted_da for seat, row in zip(self._seats, self.rows, strict=True))
+        unmet = any(seat.target_da != row.granted_da(now) for seat, row in zip(self._seats, self.rows, strict=True))
         if unmet or any(building.falling for building in self.buildings):
             return now + 2 * _PLAN_S
         stale = [b.stale_at for b in self.buildings if b.stale_at > now]
@@ -229,7 +230,7 @@ class Controller:
         return self._seats[i].target_da
 
     def bound(self, i: int) -> str:
-        """Why a member gets no more: what a share is bound by, `settling` or `quiet_start`."""
+        """Why a member gets no more: what a share is bound by, `settling`, `stagger` or `quiet_start`."""
         return self._seats[i].bound
 
 

@@ -254,10 +254,10 @@ def _full_at(row: Row, limit: float, curves: Sequence[Curve], until: Sequence[fl
             before = middle + 1
     start = corners[before - 1] if before else 0.0
     _, amps, slopes = _load(row, start, curves, until)
-    return start + _until_full(row, limit, amps, slopes)
+    return start + until_full(row, limit, amps, slopes)
 
 
-def _until_full(row: Row, limit: float, amps: Sequence[float], slopes: Sequence[float]) -> float:
+def until_full(row: Row, limit: float, amps: Sequence[float], slopes: Sequence[float]) -> float:
     """How much further the level may rise, from these amperes at these slopes."""
     room, rise = limit, 0.0
     for k, gain in row.linear:
@@ -265,6 +265,8 @@ def _until_full(row: Row, limit: float, amps: Sequence[float], slopes: Sequence[
         rise += gain * slopes[k]
     if not row.squares:
         return max(0.0, room / rise) if rise > 0 else 0.0
+    if room <= 0:
+        return 0.0
     a, b, c = -rise * rise, 2 * room * rise, -room * room
     for k, other, gain in row.squares:
         a += gain * slopes[k] * slopes[other]

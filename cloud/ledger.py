@@ -55,8 +55,6 @@ class Row:
         self.report: Report | None = None
         """The newest; None = nothing was heard yet."""
         self.heard_at = -inf
-        self.granted_da = 0
-        """What it was told last."""
         self._times = times
         self._settle_s = member.settle_s * times.slow
         self._number = 0
@@ -96,7 +94,7 @@ class Row:
         self._former.add(former)
         self._settling = [(self._told_da(now), now + self._settle_s)]
         self._sent.clear()
-        self._confirmed = self._lapsed_da = self.granted_da = 0
+        self._confirmed = self._lapsed_da = 0
 
     def _confirm(self, report: Report, now: float) -> None:
         """A command is in force: what was told before is drawn for a while, then no longer."""
@@ -118,20 +116,27 @@ class Row:
         times, self._number = self._times, self._number + 1
         ends_at = self.heard_at + times.held_s + self._settle_s
         self._sent.append(_Sent(self._number, limit_da, now, ends_at, self._noted_after))
-        self.granted_da = limit_da
         boot, question = self.report.boot, self.report.question
         return Command(boot, self._number, question, limit_da, times.lease_s, times.hold_s, self.fallback_da, reason)
 
     def exposure_da(self, now: float) -> int:
         """The most that it may draw now or, if its controller is lost to it, before the others can have made room."""
-        return max(self._told_da(now), self._drawn_da(now), self._reserved_da(now))
+        return max(self._told_da(now), self.overdrawn_da(now), self._reserved_da(now))
 
-    def _told_da(self, now: float) -> int:
-        """Of what it was told, what may be in force or still drawn."""
+    def granted_da(self, now: float) -> int:
+        """What it was told last and may still offer."""
+        self._lapse(now)
+        return self._sent[-1].limit_da if self._sent else 0
+
+    def _lapse(self, now: float) -> None:
         if self._sent and self._sent[0].ends_at <= now:
             lapsed = [sent.limit_da for sent in self._sent if sent.ends_at <= now]
             self._lapsed_da = max(self._lapsed_da, *lapsed)
             self._sent = [sent for sent in self._sent if sent.ends_at > now]
+
+    def _told_da(self, now: float) -> int:
+        """Of what it was told, what may be in force or still drawn."""
+        self._lapse(now)
         most = 0
         for sent in self._sent:
             most = max(most, sent.limit_da)
@@ -141,10 +146,10 @@ class Row:
                 most = max(most, amps)
         return most
 
-    def _drawn_da(self, now: float) -> int:
-        """What its meter shows above all that it was told: a vehicle does not obey."""
+    def overdrawn_da(self, now: float) -> int:
+        """What its meter shows, where that is above all that it may still draw: a vehicle does not obey. Else 0."""
         report = self.report
-        if report is None or not self.alive(now) or not report.drawn_a * 10 > self.granted_da + METER_TOLERANCE_DA:
+        if report is None or not self.alive(now) or not report.drawn_a * 10 > self._told_da(now) + METER_TOLERANCE_DA:
             return 0
         return min(ceil(report.drawn_a * 10), round(self.member.rating_a * 20))
 
