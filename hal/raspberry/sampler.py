@@ -7,7 +7,7 @@ from hal.api import PilotReading
 from hal.raspberry.adc import Adc, AdcError
 from hal.raspberry.plateaus import read_pilot
 from hal.raspberry.rms import COUNT, rms, spacing_us
-from hal.raspberry.spec import CtSpec, PilotSpec, ThermistorSpec
+from hal.raspberry.spec import CLIPS, CtSpec, PilotSpec, ThermistorSpec
 
 PERIOD_S = 0.02
 """Between two looks at the pilot. The longest gap is a CT's burst and the look after it, 40 ms (60 where that look
@@ -16,7 +16,6 @@ keeps the 100 ms."""
 FRESH_S = 0.25
 """What is older counts as unread: this work hangs, or its thread has ended."""
 _BIAS_OFF = 0.15  # of the reference: the mean of one and a half periods moves by the current's own half (I)
-_END = 0.002  # of the reference
 _STILL_V = 0.12
 """A plateau that has moved by less is the same: noise wakes nobody."""
 
@@ -57,7 +56,7 @@ def _rms_of(volts: Sequence[float] | None, reference_v: float) -> float:
     """NaN where the bias is not at half the reference, or the wave is cut at an end: what is left says too little."""
     if volts is None or abs(sum(volts) / len(volts) / reference_v - 0.5) > _BIAS_OFF:
         return nan
-    return rms(volts) if min(volts) / reference_v >= _END and max(volts) / reference_v <= 1 - _END else nan
+    return rms(volts) if min(volts) / reference_v >= CLIPS and max(volts) / reference_v <= 1 - CLIPS else nan
 
 
 def ct_channel(spec: CtSpec, reference_v: float, take: Callable[[float, float], None]) -> Channel:

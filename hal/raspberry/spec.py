@@ -11,6 +11,9 @@ from typing import Literal
 Active = Literal["high", "low"]
 """The level that means yes."""
 
+CLIPS = 0.005
+"""Of its reference: what an ADC reads as near to either end may have been cut off (I)."""
+
 
 @dataclass(frozen=True, slots=True)
 class RotarySpec:

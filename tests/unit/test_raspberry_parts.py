@@ -251,11 +251,24 @@ def test_a_one_shot_that_is_not_wired_back_can_say_nothing(pins: MockFactory, ti
     assert shot.problem == ""
 
 
-@pytest.mark.parametrize(("middle", "reads"), [(1.65, True), (0.3, False), (0.0, False), (3.3, False)])
-def test_a_transformer_without_its_bias_shows_no_current(time: Time, middle: float, reads: bool) -> None:
+@pytest.mark.parametrize(
+    ("middle", "peak", "reads"),
+    [
+        (1.65, 0.5, True),
+        (0.3, 0.5, False),
+        (0.0, 0.5, False),
+        (3.3, 0.5, False),
+        (1.65, 1.62, True),
+        (1.66, 1.63, False),
+        (1.64, 1.63, False),
+    ],
+)
+def test_a_transformer_without_its_bias_or_that_is_cut_shows_no_current(
+    time: Time, middle: float, peak: float, reads: bool
+) -> None:
     class Wave(Converter):
         def volts(self, channel: int, count: int, spacing_us: int = 0) -> list[float]:
-            wave = [middle + 0.5 * sin(2 * pi * 60 * i * spacing_us * 1e-6) for i in range(count)]
+            wave = [middle + peak * sin(2 * pi * 60 * i * spacing_us * 1e-6) for i in range(count)]
             return [min(max(volt, 0.0), 3.2992) for volt in wave]
 
     taken: list[float] = []

@@ -19,7 +19,7 @@ import voluptuous as vol
 
 from firmware.config import ConfigError, number, required, settle, table, text, validate
 from hal.api import BoardGone
-from hal.raspberry.spec import BoardSpec, CtSpec
+from hal.raspberry.spec import CLIPS, BoardSpec, CtSpec
 from hal.store import FileStore
 from watti.board_file import BoardChoice, load_board, read_station
 from watti.names import held
@@ -29,7 +29,6 @@ MOST_OFF = 0.10
 """Of the board file's value, that a calibration may correct."""
 SHOWN_V = (11.4, 12.6)
 """What a sound generator shows either way (J1772; M)."""
-_CLIPS = 0.005  # of the reference: as near to its ends an ADC may be clipped
 
 
 @dataclass(frozen=True, slots=True)
@@ -96,7 +95,7 @@ def solved_pilot(high: tuple[float, float], low: tuple[float, float], reference_
     for at_adc, shown in (high, low):
         if not SHOWN_V[0] <= abs(shown) <= SHOWN_V[1]:
             raise Unusable(f"the pilot shows {shown:+.2f} V, expected {SHOWN_V[0]} to {SHOWN_V[1]}: mend its generator")
-        if not _CLIPS <= at_adc / reference_v <= 1 - _CLIPS:
+        if not CLIPS <= at_adc / reference_v <= 1 - CLIPS:
             raise Unusable(
                 f"the ADC sees {at_adc:.3f} V of {reference_v:g} V at {shown:+.2f} V: it clips, mend the divider"
             )

@@ -11,6 +11,7 @@ from typing import Literal
 from firmware.runtime import REFRESH_S
 from hal.raspberry.adc import AdcError
 from hal.raspberry.board import Parts
+from hal.raspberry.plateaus import BURST
 from hal.raspberry.rms import COUNT, rms, spacing_us
 from hal.raspberry.spec import BoardSpec, CtSpec
 from hal.raspberry.worker import Worker
@@ -46,7 +47,7 @@ class PartsBench:
         self._level = level
         self._drive()
         self._settle()
-        bursts = [self._volts(self._parts.spec.pilot.adc_channel, 128, 0) for _ in range(BURSTS)]
+        bursts = [self._volts(self._parts.spec.pilot.adc_channel, BURST, 0) for _ in range(BURSTS)]
         return sum(map(sum, bursts)) / sum(map(len, bursts))
 
     def ct_v(self) -> float:

@@ -8,6 +8,7 @@ from firmware.config import MODELS
 from firmware.pilot import SHORT, classify
 from hal.api import PilotReading
 from hal.raspberry.adc import AdcError
+from hal.raspberry.plateaus import BURST
 from hal.raspberry.spec import CtSpec, KernelThermometerSpec
 from watti.doctor_exam import Exam, Finding
 from watti.doctor_outputs import NO_CURRENT_A
@@ -34,7 +35,7 @@ def adc(exam: Exam) -> Iterator[Finding]:
     volts: list[float] = []
     try:
         for _ in range(4):
-            volts += exam.parts.sampler.pilot_volts(128)
+            volts += exam.parts.sampler.pilot_volts(BURST)
     except AdcError as error:
         advice = "check its wires and its supply; SPI: dtparam=spi=on in /boot/firmware/config.txt"
         yield Finding("adc", "fail", str(error), "sound answers", advice)
