@@ -97,6 +97,7 @@ class _Allocation:
             for i in served:
                 self._most[i] = max(self._least[i], min(claims[i].needed_a, claims[i].max_a))
             self._pour(served)
+            served = [i for i in served if self._bounds[i] is _DEMAND]
         for i in served:
             self._most[i] = max(self._least[i], claims[i].max_a)
         self._pour(served)
