@@ -9,7 +9,7 @@ import tty
 from collections.abc import Callable
 from struct import pack
 from types import TracebackType
-from typing import Self
+from typing import Any, Self
 
 from pymodbus.constants import ExcCodes
 from pymodbus.server import ModbusTcpServer
@@ -59,17 +59,21 @@ class TcpMeter(Registers):
         self._thread.join(10.0)
         assert not self._thread.is_alive()
 
+    def _made(self) -> Any:
+        """pymodbus types not all of its server."""
+        device = SimDevice(UNIT, SimData(0, count=80, datatype=DataType.REGISTERS), action=self._fill)
+        return ModbusTcpServer(device, address=("127.0.0.1", self.port), trace_packet=self._packet)
+
     async def _serve(self) -> None:
         self._loop, self._end = asyncio.get_running_loop(), asyncio.Event()
-        device = SimDevice(UNIT, SimData(0, count=80, datatype=DataType.REGISTERS), action=self._fill)
-        self._server = ModbusTcpServer(device, address=("127.0.0.1", self.port), trace_packet=self._packet)
+        self._server = self._made()
         await self._server.serve_forever(background=True)
         listener = self._server.transport
         assert isinstance(listener, asyncio.Server)
         self.port = listener.sockets[0].getsockname()[1]
         self._listens.set()
         await self._end.wait()
-        await self._server.shutdown()  # type: ignore[no-untyped-call]  # pymodbus gives it no types
+        await self._server.shutdown()
 
     async def _fill(
         self, code: int, start: int, _at: int, _count: int, registers: list[int], _new: object

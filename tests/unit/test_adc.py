@@ -1,5 +1,6 @@
 """Both converters over a bus that answers bit by bit as their data sheets say."""
 
+from abc import abstractmethod
 from collections.abc import Sequence
 from itertools import pairwise
 
@@ -47,8 +48,9 @@ class Chip(Spi):
         answer = self.clocked(bits)
         return int("".join(map(str, answer)), 2).to_bytes(len(data), "big")
 
+    @abstractmethod
     def clocked(self, bits: Sequence[int]) -> list[int]:
-        raise NotImplementedError
+        """A bit out for each bit in, while chip select is low."""
 
 
 def bits_of(number: int, count: int) -> list[int]:

@@ -144,7 +144,9 @@ def test_a_generator_that_goes_away_is_said_and_ends_with_the_contactor_open(
     assert not hardware.pins().pin(23).state
 
 
-def test_a_thread_that_ends_by_a_defect_takes_the_board_with_it(tmp_path: Path, hardware: Hardware) -> None:
+def test_a_thread_that_ends_by_a_defect_takes_the_board_with_it(
+    tmp_path: Path, hardware: Hardware, monkeypatch: pytest.MonkeyPatch
+) -> None:
     def defect() -> None:
         raise ZeroDivisionError("of ours")
 
@@ -152,7 +154,7 @@ def test_a_thread_that_ends_by_a_defect_takes_the_board_with_it(tmp_path: Path, 
         board = stand.board
         assert isinstance(board, hal.raspberry.board.RaspberryBoard)
         board.inputs()
-        board.parts.sampler.turn = defect  # type: ignore[method-assign]  # what its thread does from now on
+        monkeypatch.setattr(board.parts.sampler, "turn", defect)  # what its thread does from now on
         until = time.monotonic() + 10.0
         while not board._failed and time.monotonic() < until:
             select.select(board.filenos(), [], [], 0.1)
