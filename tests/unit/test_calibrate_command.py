@@ -1,5 +1,6 @@
 """`watti calibrate`: it samples the board, asks for what meters show, and stores what is a calibration."""
 
+import sys
 from collections.abc import Iterator
 from contextlib import AbstractContextManager, contextmanager
 from pathlib import Path
@@ -164,6 +165,15 @@ def test_stations_without_what_it_needs(
     path.write_text(f'[station]\nmodel = "48A"\n[board]\n{station}\n')
     assert main(["calibrate", "ct", str(path), "--amps", "16"]) == 2
     assert capsys.readouterr().err.splitlines() == [f"{path}: {error}" for error in errors]
+
+
+def test_drivers_that_are_not_installed_are_named(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("watti.boards.find_spec", lambda _: None)
+    monkeypatch.setitem(sys.modules, "watti.calibrate_bench", None)  # importing it would fail
+    assert main(["calibrate", "ct", str(STATION), "--amps", "16", "--name", "s1", "--dir", str(tmp_path)]) == 2
+    assert 'needs gpiozero: pip install "watti[raspberry]"' in capsys.readouterr().err
 
 
 def test_a_meter_that_is_no_ct(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:

@@ -2,6 +2,7 @@
 
 import json
 import signal
+import sys
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -49,22 +50,21 @@ def test_a_station_that_runs_is_let_alone(tmp_path: Path, capsys: pytest.Capture
         assert (whole[check.part]["result"], whole[check.part]["saw"]) == ("not tried", "it needs: board")
 
 
-@pytest.mark.parametrize(
-    ("why", "saw"),
-    [
-        (BoardGone("another process drives this board"), "another process drives this board: process 7 (watti)"),
-        (ImportError(name="gpiozero"), "gpiozero is not installed"),
-    ],
-)
 def test_a_board_that_can_not_be_had(
-    tmp_path: Path,
-    capsys: pytest.CaptureFixture[str],
-    monkeypatch: pytest.MonkeyPatch,
-    why: BaseException,
-    saw: str,
+    tmp_path: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(doctor, "bare", gone(why))
+    monkeypatch.setattr(doctor, "bare", gone(BoardGone("another process drives this board")))
     monkeypatch.setattr(doctor, "holder", lambda _: "process 7 (watti)")
+    saw = "another process drives this board: process 7 (watti)"
+    assert found(capsys, tmp_path)["board"]["saw"] == saw
+
+
+def test_drivers_that_are_not_installed_are_a_finding(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("watti.boards.find_spec", lambda _: None)
+    monkeypatch.setitem(sys.modules, "watti.doctor_board", None)  # importing it would fail
+    saw = 'board.kind: "mock_raspberry" needs gpiozero: pip install "watti[raspberry]"'
     assert found(capsys, tmp_path)["board"]["saw"] == saw
 
 

@@ -192,7 +192,10 @@ Opened = Callable[[BoardChoice, BoardSpec], AbstractContextManager[Bench]]
 
 
 def _opened(choice: BoardChoice, spec: BoardSpec) -> AbstractContextManager[Bench]:
-    from watti.calibrate_bench import opened  # whose boards are made with calibrations
+    from watti.boards import needs_drivers  # which makes boards with calibrations
+
+    needs_drivers(choice.kind)
+    from watti.calibrate_bench import opened
 
     return opened(choice.kind, spec)
 

@@ -18,7 +18,7 @@ from hal.api import BoardGone
 from hal.raspberry.spec import BoardSpec, Places
 from hal.simulated.remote import Refused
 from watti.board_file import load_board, read_station
-from watti.boards import bare, unnamed
+from watti.boards import bare, needs_drivers, unnamed
 from watti.calibrate import calibration_path, load_calibration
 from watti.doctor_checks import CHECKS
 from watti.doctor_exam import Finding, examine
@@ -117,8 +117,8 @@ def _examine(args: Namespace, config: StationConfig, filed: BoardSpec, report: R
         with ExitStack() as stack:
             name = stack.enter_context(held(folder, wanted) if wanted else first_free(folder))
             _try(args, config, spec, folder, name, report)
-    except ImportError as missing:
-        _untried(report, f"{missing.name} is not installed", "pip install 'watti[raspberry]'")
+    except ConfigError as missing:
+        _untried(report, str(missing), "see there, and try again")
     except NameTaken as taken:
         _untried(report, str(taken), "systemctl stop watti, and try again")
     except (BoardGone, Refused) as gone:
@@ -141,7 +141,8 @@ def _board_file(filed: BoardSpec, spec: BoardSpec, path: Path) -> Finding:
 
 
 def _try(args: Namespace, config: StationConfig, spec: BoardSpec, folder: Path, name: str, report: Report) -> None:
-    """Raises `BoardGone`, `Refused`."""
+    """Raises `BoardGone`, `Refused`, and `ConfigError` where the drivers are missing."""
+    needs_drivers(config.board.kind)
     from watti.doctor_board import tried
 
     with (
