@@ -29,6 +29,7 @@ EXIT_INTERRUPTED = 130
 EXIT_BROKEN_PIPE = 141
 LINE_STATIONS = 32
 """Most unit loads on one RS-485 line (S)."""
+LOAD_MOST_A = 100_000
 LOG_LINES_MAX = 1_000_000
 
 
@@ -83,6 +84,7 @@ def _arguments(argv: Sequence[str] | None) -> Namespace:
         _fault,
         _simulate,
         _torture,
+        _site,
         _tap,
         _log,
         _calibrate,
@@ -374,6 +376,35 @@ def _torture(commands: "Commands") -> None:
     )
     command.add_argument(
         "--keep", type=Path, default=Path(), metavar="DIR", help="where failures go, made small (default: here)"
+    )
+    _json_option(command)
+
+
+def _members(words: str) -> list[str] | None:
+    """The names of a list; None = all."""
+    return None if words == "all" else [_name(word.strip()) for word in words.split(",")]
+
+
+def _load(words: str) -> tuple[str, tuple[float, ...]]:
+    node, _, amps = words.partition("=")
+    ampere = _valid(number(0, LOAD_MOST_A), float)
+    return _name(node), tuple(ampere(word.strip()) for word in amps.split(","))
+
+
+def _site(commands: "Commands") -> None:
+    what = "show a site: its tree with limits and fallbacks, and what each station gets when some of them ask"
+    command = _command(commands, "site", "watti.site:run", what, "site configs/sites/panel.toml --asking s1,s2")
+    command.add_argument("site", type=Path, metavar="SITE", help="the site's file")
+    command.add_argument(
+        "--asking", type=_members, metavar="s1,...", help="stations and groups that ask for current (default: all)"
+    )
+    command.add_argument(
+        "--building",
+        type=_load,
+        action="append",
+        default=[],
+        metavar="NODE=A[,B,C]",
+        help="what the building draws beside them, A on each line of a node (default: its meter's worst)",
     )
     _json_option(command)
 

@@ -13,6 +13,7 @@ from typing import Any, NamedTuple
 
 import voluptuous as vol
 
+from cloud.fallback import choose
 from cloud.lines import watts_per_ampere
 from cloud.site import Kind, Measures, Member, Meter, Node, Phases, Rule, Site, Timing
 from cloud.site_rules import Problem, SiteError, problems
@@ -26,6 +27,8 @@ class SiteFile:
     """A checked site."""
 
     tree: Tree
+    fallbacks_a: Sequence[float]
+    """What each member offers without its controller."""
     written: Mapping[str, str]
     """The limit of each node, by name, as its file has it."""
 
@@ -54,8 +57,10 @@ def _site_file(tables: Check) -> Check:
         if errors:
             raise vol.MultipleInvalid([*errors, *_misplaced(value)])
         parts = _parts(valid)
+        written = {entry["name"]: _as_written(entry) for entry in valid["node"]}
         try:
-            return {"tree": Tree(parts.site), "written": {entry["name"]: _as_written(entry) for entry in valid["node"]}}
+            tree = Tree(parts.site)
+            return {"tree": tree, "fallbacks_a": [da / 10 for da in choose(tree)], "written": written}
         except SiteError as refused:
             raise vol.MultipleInvalid(_told(refused.problems, parts.places, value)) from None
 

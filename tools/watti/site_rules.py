@@ -227,6 +227,8 @@ METER = table(
         vol.Optional("stale_after_s"): _SPAN,
         vol.Optional("worst_a"): number(0, _MOST_A),
         vol.Optional("margin_a"): number(0, _MOST_A),
+        vol.Optional("lines_sure"): flag,
+        vol.Optional("angle_deg"): number(0, 90),
         vol.Optional("ramp_a_per_s"): number(0.01, 1000),
     }
 )
