@@ -27,7 +27,7 @@ CHART_FILE = CONFIGS / "rotary.toml"
 CHART = Chart.load(CHART_FILE)
 _USED_S = 40.0
 """How long an accepted scenario or vehicle is used: the quiet start is over by then, and a vehicle draws."""
-_ERROR = re.compile(r"expected |not TOML: |unknown key, |not a key of |is too (short|long): ")
+_ERROR = re.compile(r"expected |not TOML: |unknown key, |not a key of |is too (short|long): |can't |come to ")
 
 _FOLDER = TemporaryDirectory()
 _FILE = Path(_FOLDER.name, "files", "some.toml")

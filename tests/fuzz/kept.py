@@ -18,6 +18,10 @@ CHART = (
 _STATION = b'[[station]]\nmodel = "48A"\nswitch = "B"\nname.' + _DEEP + b" = 1\n"
 SCENARIO = (b"[scenario]\nduration_s = 1\n" + _STATION + _STATION,)
 """Two names that can't be compared."""
+SITE = (
+    b"node = [{}, 3]\n[[station]]\n",
+    b'site = 1\n[[node]]\nname = "a"\nkind = "panel"\nparent = "a"\n',
+)
 YIELDED = tuple(
     b'{"yielded_to": %s, "switch": 11}' % number for number in (b"-1", b"281474976710656", b"1e300", b'"-1"')
 )

@@ -25,6 +25,7 @@ from tests.fuzz.fuzzer import Escape, Target, fuzz, hunt, outcome
 from tests.fuzz.targets import TARGETS
 from watti import cli, logs, tap
 from watti import scenario as scenarios
+from watti import site_file as site_files
 from watti.simulation import Simulation
 
 SOME_BYTES = 20_000
@@ -117,6 +118,7 @@ DEFECTS = (
     Defect("chart file", rotary, "settle", lambda: lambda errors: None),
     Defect("vehicle file", scenarios, "_vehicle_spec", _divides_by_its_draw),
     Defect("scenario file", Simulation, "_plug", lambda: _plugs_a_second_vehicle),
+    Defect("site file", site_files, "_sound", lambda: lambda check, entries: enumerate(entries or ())),
     Defect("yield record", rivals.Rivals, "_load", lambda: _believes_its_memory),
     Defect("session record", diary, "isfinite", lambda: lambda number: True),
     Defect("event log", logs, "stamped", lambda: lambda value: isinstance(value, dict)),
