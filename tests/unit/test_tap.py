@@ -1,17 +1,21 @@
 """What `watti tap` makes of the bytes of a line."""
 
 import json
+from argparse import Namespace
+from pathlib import Path
 from typing import Any
 
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+import watti.tap
 from firmware.bus import messages as msg
 from firmware.bus.rtu import air_s, frame
 from firmware.bus.versions import Software
 from firmware.protection import NUMBER
-from watti.tap import Tap, decode, text
+from hal.serial.direction import AUTOMATIC, Direction
+from watti.tap import Tap, decode, direction, text
 
 PRIMARY = msg.Identity(0xA1B2C3D4E5F6, 0x11111111)
 STATION = msg.Identity(0x000000000007, 0x22222222)
@@ -165,6 +169,32 @@ def test_the_gap_is_the_silence_between_two_frames() -> None:
     assert second["gap_ms"] == pytest.approx(12.5)
     (third,) = tap.hear(POLL, end + 0.05)  # its bytes were read all at once, late: no gap is negative
     assert third["gap_ms"] == 0.0
+
+
+def test_the_station_s_own_port_is_turned_round_as_its_file_says(tmp_path: Path) -> None:
+    """Its RTS is set when it is opened: a transceiver that sends by it would jam the line."""
+    station, port = tmp_path / "station.toml", tmp_path / "ttyAMA0"
+    port.touch()
+    (tmp_path / "serial0").symlink_to(port)
+    bus = f'[bus]\nport = "{port}"\ndirection = "rts"\nrts_sends = "low"\n'
+    station.write_text(f'[station]\nmodel = "48A"\n{bus}[board]\nkind = "simulated"\n')
+    assert direction(port, station) == direction(tmp_path / "serial0", station) == Direction("rts", "low")
+    assert direction(tmp_path / "ttyUSB0", station) == AUTOMATIC
+    assert direction(port, tmp_path / "none.toml") == AUTOMATIC
+
+
+def test_the_port_that_is_listened_to_is_opened_so(monkeypatch: pytest.MonkeyPatch) -> None:
+    opened: list[object] = []
+
+    def port(path: Path, baud: int, clock: object, turned: Direction) -> None:
+        opened.append((path, baud, turned))
+        raise InterruptedError
+
+    monkeypatch.setattr(watti.tap, "direction", lambda path: Direction("kernel", "high"))
+    monkeypatch.setattr(watti.tap, "SerialPort", port)
+    with pytest.raises(InterruptedError):
+        watti.tap.run(Namespace(port="/dev/ttyAMA0", baud=19200, json=False))
+    assert opened == [(Path("/dev/ttyAMA0"), 19200, Direction("kernel", "high"))]
 
 
 def test_lines_for_people_show_time_gap_address_and_fields() -> None:

@@ -13,9 +13,13 @@ from firmware.bus import messages as msg
 from firmware.bus.health import BusHealth
 from firmware.bus.rtu import Splitter, air_s
 from firmware.bus.versions import Software
+from firmware.config import ConfigError
 from firmware.protection import word
 from firmware.sharing.refusals import code_of
+from hal.serial.direction import AUTOMATIC, Direction
 from hal.serial.port import SerialPort
+from watti.board_file import read_station
+from watti.doctor_host import STATION
 
 _LOOK_S = 1.0  # how often a port that is gone is looked for
 _FLAGS = ((msg.CONNECTED, "connected"), (msg.WANTS, "wants"), (msg.HOLDS, "holds"), (msg.CHARGING, "charging"))
@@ -124,8 +128,20 @@ def text(entry: dict[str, Any]) -> str:
     return f"{entry['t_s']:10.4f} {gap:>11} {address:>4} {entry['what']:10} {rest}"
 
 
+def direction(port: Path, station: Path = STATION) -> Direction:
+    """Who turns the transceiver of a port round: what this machine's station says of its own one, which might send for
+    ever when it is opened otherwise; any other adapter does by itself."""
+    try:
+        config = read_station(station)
+    except ConfigError:
+        return AUTOMATIC
+    is_ours = config.port is not None and Path(config.port).resolve() == port.resolve()
+    return Direction(config.direction, config.rts_sends) if is_ours else AUTOMATIC
+
+
 def run(args: Namespace) -> int:
-    port = SerialPort(Path(args.port), args.baud, time.monotonic)
+    path = Path(args.port)
+    port = SerialPort(path, args.baud, time.monotonic, direction(path))
     port.must_open()
     tap = Tap(args.baud, time.monotonic())
     said = ""
