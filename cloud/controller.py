@@ -185,10 +185,24 @@ class Controller:
         if not wanting:
             return
         exposed = self._exposures(now)
+        wanting -= self._crowded(exposed, limits)
         most = [max(e, self._seats[i].target_da / 10) if i in wanting else e for i, e in enumerate(exposed)]
         amps, _ = fill(self.tree, exposed, most, self._weights, limits)
         for i in sorted(wanting, key=lambda i: (self._seats[i].since, i)):
             self._raise_to(i, min(self._seats[i].target_da, int(amps[i] * 10 + 1e-6)), now)
+
+    def _crowded(self, exposed: Sequence[float], limits: Sequence[Sequence[float]]) -> set[int]:
+        """Members in rows with more out than they can carry, by a limit that fell or for want of news: there nobody is
+        told more, though the book counts more for it."""
+        sums = self.tree.sums(exposed)
+        full = {
+            (n, k)
+            for n, branch in enumerate(self.tree.branches)
+            for row, limit in zip(branch.rows, limits[n], strict=True)
+            if row.load(sums[n]) > limit + 1e-6
+            for k in row.classes
+        }
+        return {i for i, path in enumerate(self.tree.paths) if not full.isdisjoint(path)} if full else set()
 
     def _raise_to(self, i: int, amps_da: int, now: float) -> None:
         row, seat = self.rows[i], self._seats[i]

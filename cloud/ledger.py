@@ -101,7 +101,7 @@ class Row:
         older = [sent.limit_da for sent in self._sent if sent.number < report.confirmed]
         self._sent = [sent for sent in self._sent if sent.number >= report.confirmed]
         self._settling.append((max(older, default=0), now + self._settle_s))
-        self._settling.append((self._lapsed_da, now + self._settle_s))
+        self._settling.append((min(self._lapsed_da, self._fallback_da), now + self._settle_s))
         self._confirmed, self._lapsed_da = report.confirmed, 0
         if self._sent and self._sent[0].number == report.confirmed:
             self._alive_at = max(self._alive_at, self._sent[0].noted_after)
@@ -153,9 +153,14 @@ class Row:
             return 0
         return min(ceil(report.drawn_a * 10), round(self.member.rating_a * 20))
 
+    @property
+    def _fallback_da(self) -> int:
+        """What it may come up to: what it holds may still be an older one."""
+        return max(self.fallback_da, self.report.fallback_da if self.report else 0)
+
     def _reserved_da(self, now: float) -> int:
         """Its fallback where it may come up to it before others can have made room, else what it keeps of its lease."""
-        fallback = max(self.fallback_da, self.report.fallback_da if self.report else 0)
+        fallback = self._fallback_da
         if not self.member.keeps_quiet or now + self._times.room_s >= self._alive_at + self._times.rises_s:
             return fallback
         return min(self._lapsed_da, fallback)

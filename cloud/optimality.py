@@ -1,25 +1,20 @@
-"""Whether shares are legal and fair, worked out again from the site alone: a witness against `cloud.allocation`.
+"""Whether shares are legal and fair: a judge of `cloud.allocation` that shares nothing with it but the site.
 
-Shares no code with what it judges. Every member's current is followed as phasors through every node above it; a row
-is judged by the worst that its members may draw, for a vehicle that draws less can raise a line behind a delta-wye
-transformer.
+Shares are floored to 0.1 A: what they were before is between them and 0.1 A more, and everything here allows for that.
 """
 
-from cmath import phase, rect
 from collections.abc import Iterator, Mapping, Sequence
-from itertools import combinations
-from math import acos, cos, inf, isclose, pi, radians, sqrt
 from typing import NamedTuple, Protocol
 
-from cloud.site import Kind, Member, Node, Phases, Rule, Site
+from cloud.site import Site
+from cloud.witness import Row, rows
 
 STEP_A = 0.1
-_TOLERANCE_A = 1e-6
-_LINES = {Phases.SINGLE: ("",), Phases.SPLIT: ("L1", "L2"), Phases.THREE: ("A", "B", "C")}
+_SLACK_A = 1e-6
 
 
 class Asked(Protocol):
-    """What a member asks for: `cloud.allocation.Claim`."""
+    """What a member asks for, A: `cloud.allocation.Claim`."""
 
     @property
     def min_a(self) -> float: ...
@@ -33,211 +28,171 @@ class Asked(Protocol):
     def needed_a(self) -> float: ...
     @property
     def rank(self) -> float: ...
+    @property
+    def standing_a(self) -> float: ...
 
 
-# Currents
+class Reason(Protocol):
+    """`cloud.allocation.Bound`."""
+
+    @property
+    def why(self) -> str: ...
+    @property
+    def node(self) -> str: ...
+    @property
+    def line(self) -> str: ...
 
 
-class Wires(NamedTuple):
-    """One ampere of a member in the lines of a node."""
+class Got(Protocol):
+    """`cloud.allocation.Share`."""
 
-    amps: tuple[complex, ...]
-    known: bool
-    """False: at any angle, so that magnitudes add."""
-
-
-def _at(degrees: float) -> complex:
-    return rect(1.0, radians(degrees))
+    @property
+    def amps(self) -> float: ...
+    @property
+    def bound(self) -> Reason: ...
 
 
-def own_wires(node: Node, lines: str) -> Wires:
-    """In the node that the load is on, against its own line-to-neutral voltages."""
-    names = _LINES[node.phases]
-    if node.phases is Phases.SINGLE:
-        return Wires((1.0,), known=True)
-    if not lines:
-        return Wires((1.0,) * len(names), known=False)
-    volts = dict(zip("ABC", (_at(0), _at(-120), _at(120)), strict=True)) | {"L1": 0.5, "L2": -0.5, "N": 0.0}
-    if lines == "ABC":
-        return Wires(tuple(volts[name] for name in names), known=True)
-    there, back = (lines[:2], lines[2:]) if lines.startswith("L") else (lines[0], lines[1])
-    across = volts[there] - volts[back]
-    unit = across / abs(across)
-    return Wires(tuple(unit * ((name == there) - (name == back)) for name in names), known=True)
+def excesses(site: Site, amps: Sequence[float], building: Mapping[str, Sequence[float]]) -> list[str]:
+    """The rows that can carry more than they may while members draw no more than `amps`, for people."""
+    return _excesses(rows(site, building), amps, [0.0] * len(amps))
 
 
-def wires_above(wires: Wires, node: Node, parent: Node) -> Wires:
-    """What they are in the lines of the parent: power is kept, delta-wye as the North American one (low lags by 30)."""
-    if node.phases is not parent.phases:
-        return _one_phase_above(wires, node, parent)
-    turns = node.voltage_v / parent.voltage_v if node.winding else 1.0
-    if node.winding != "delta-wye":
-        return Wires(tuple(turns * amps for amps in wires.amps), wires.known)
-    if not wires.known:
-        return Wires(tuple(2 * turns / sqrt(3) * amps for amps in wires.amps), known=False)
-    # a's core is wound between A and C, b's between B and A, c's between C and B
-    ac, ba, cb = (turns / sqrt(3) * amps * _at(-30) for amps in wires.amps)
-    return Wires((ac - ba, ba - cb, cb - ac), known=True)
+def problems(
+    site: Site, shares: Sequence[Got], claims: Sequence[Asked], building: Mapping[str, Sequence[float]]
+) -> list[str]:
+    """Everything that is wrong with shares, for people: no row is above its limit (but for what stands anyway); nobody
+    is outside its claim; who has less than its most is in a full row, the one that its bound names, in which nobody is
+    better off (but for minimums, needs and priorities that come first); nobody waits whose minimum would fit."""
+    return _Judge(site, shares, claims, rows(site, building)).problems()
 
 
-def _one_phase_above(wires: Wires, node: Node, parent: Node) -> Wires:
-    ampere = max(map(abs, wires.amps))
-    if node.phases is Phases.SPLIT and wires.known:
-        ampere = abs(wires.amps[0] - wires.amps[1]) / 2
-    if node.winding:
-        ampere *= node.voltage_v / _volts(parent, node.lines)
-    there = own_wires(parent, node.lines)
-    return Wires(tuple(ampere * amps for amps in there.amps), there.known)
-
-
-def _volts(node: Node, lines: str) -> float:
-    """Volts that a load on these lines gets, all its lines together: watts of one ampere."""
-    if lines == "ABC":
-        return sqrt(3) * node.voltage_v
-    if lines.endswith("N"):
-        return node.voltage_v / (2 if node.phases is Phases.SPLIT else sqrt(3))
-    return node.voltage_v
-
-
-# Rows
-
-
-class Term(NamedTuple):
-    """One ampere of a member in a row."""
-
-    member: int
-    amps: complex
-    known: bool
-
-
-class Row(NamedTuple):
-    """A thing that must not be overloaded: a line, a node as a whole, a power."""
-
-    node: str
-    line: str
-    limit: float
-    terms: tuple[Term, ...]
-    swing: float
-    """The most that a current is off unity power factor, radians."""
-
-    def worst(self, amps: Sequence[float]) -> float:
-        """The most that it can carry when nobody draws more than these."""
-        sure, angles = self._sorted(amps)
-        return sure + _reach(angles, self.swing)
-
-    def counted(self, amps: Sequence[float]) -> float:
-        """As `worst`, but every two currents at the least angle that they can have: never less."""
-        sure, angles = self._sorted(amps)
-        return sure + (_pairs(angles, self.swing) if self.swing else _reach(angles, 0.0))
-
-    def _sorted(self, amps: Sequence[float]) -> tuple[float, list[tuple[float, float]]]:
-        """Magnitudes that add, and those of each angle."""
-        sure, angles = 0.0, dict[complex, float]()
-        for i, gain, known in self.terms:
-            if not known:
-                sure += abs(gain) * amps[i]
-            elif amps[i] > 0:
-                unit = gain / abs(gain)
-                key = complex(round(unit.real, 9), round(unit.imag, 9))
-                angles[key] = angles.get(key, 0.0) + abs(gain) * amps[i]
-        return sure, [(phase(unit), amount) for unit, amount in angles.items()]
-
-
-def _apart(one: float, other: float) -> float:
-    turn = abs(one - other) % (2 * pi)
-    return min(turn, 2 * pi - turn)
-
-
-def _reach(angles: Sequence[tuple[float, float]], swing: float) -> float:
-    """The most of a sum of phasors each of which may be shorter and turned by `swing`: over all directions."""
-    if len(angles) < 2:
-        return sum(amount for _, amount in angles)
-    edges = sorted(
-        {(a + turn) % (2 * pi) for a, _ in angles for side in (swing, swing + pi / 2) for turn in (side, -side)}
-    )
-    best = 0.0
-    for start, end in zip(edges, [*edges[1:], edges[0] + 2 * pi], strict=True):
-        middle = (start + end) / 2
-        sure, turned = 0.0, 0j
-        for angle, amount in angles:
-            off = (angle - middle + pi) % (2 * pi) - pi
-            if abs(off) <= swing:
-                sure += amount
-            elif abs(off) < swing + pi / 2:
-                turned += rect(amount, middle + off - (swing if off > 0 else -swing))
-        peak = min(max(middle + ((phase(turned) - middle + pi) % (2 * pi) - pi), start), end)
-        best = max(best, sure + abs(turned) * cos(phase(turned) - peak) if turned else sure)
-    return best
-
-
-def _pairs(angles: Sequence[tuple[float, float]], swing: float) -> float:
-    best = 0.0
-    for size in range(1, len(angles) + 1):
-        for some in combinations(angles, size):
-            square = sum(x * y * cos(max(0.0, _apart(a, b) - 2 * swing)) for a, x in some for b, y in some)
-            best = max(best, square)
-    return sqrt(best)
-
-
-def rows(site: Site, building: Mapping[str, Sequence[float]]) -> list[Row]:
-    """Every row of a site, the building's load (A per line, by node) taken from its limit."""
-    nodes = {node.name: node for node in site.nodes}
-    wires: dict[str, dict[int, Wires]] = {node.name: {} for node in site.nodes}
-    watts = []
-    for i, member in enumerate(site.members):
-        watts.append(_volts(nodes[member.node], member.lines))
-        _follow(i, member, nodes, wires)
-    found: list[Row] = []
-    for node in site.nodes:
-        below = wires[node.name]
-        if node.limit_w < inf:
-            found.append(Row(node.name, "", node.limit_w, tuple(Term(i, watts[i], False) for i in below), 0.0))
-        if node.limit_a < inf:
-            found += _node_rows(node, below, _loads(node, site, building))
+def _excesses(all_rows: Sequence[Row], amps: Sequence[float], standing: Sequence[float]) -> list[str]:
+    found = []
+    for row in all_rows:
+        load, most = row.worst(amps), max(row.limit, row.worst(standing))
+        if load > most + _SLACK_A:
+            found.append(f"{row.node} {row.line}: {load:.2f} A where {most:.2f} are free")
     return found
 
 
-def _follow(i: int, member: Member, nodes: Mapping[str, Node], wires: Mapping[str, dict[int, Wires]]) -> None:
-    """Note a member's wires in its node and all above; a budget has none."""
-    node = nodes[member.node]
-    here = own_wires(node, member.lines)
-    wires[node.name][i] = here
-    while node.parent is not None:
-        parent = nodes[node.parent]
-        here = Wires((), known=False) if parent.kind is Kind.BUDGET else wires_above(here, node, parent)
-        wires[parent.name][i] = here
-        node = parent
+class _Full(NamedTuple):
+    """A part of a row that is full."""
+
+    row: Row
+    level: dict[tuple[int, bool], float]
+    """The best level of all in it that may not be better off, by priority and whether needs come first."""
 
 
-def _node_rows(node: Node, below: Mapping[int, Wires], loads: Sequence[float]) -> Iterator[Row]:
-    if node.rule is Rule.SCALAR:
-        terms = tuple(Term(i, max(map(abs, wires.amps)), False) for i, wires in below.items())
-        yield Row(node.name, "", node.limit_a - max(loads), terms, 0.0)
-        return
-    for number, line in enumerate(_LINES[node.phases]):
-        terms = tuple(Term(i, w.amps[number], w.known) for i, w in below.items() if abs(w.amps[number]) > 1e-9)
-        yield Row(node.name, line, node.limit_a - loads[number], terms, acos(node.min_power_factor))
+class _Judge:
+    def __init__(self, site: Site, shares: Sequence[Got], claims: Sequence[Asked], all_rows: Sequence[Row]) -> None:
+        self._names = [member.name for member in site.members]
+        self._shares = shares
+        self._claims = claims
+        self._rows = all_rows
+        self._amps = [share.amps for share in shares]
+        self._standing = [claim.standing_a for claim in claims]
+        self._least = [max(claim.min_a, claim.standing_a) for claim in claims]
+        self._most = [
+            max(least, claim.max_a) if _served(share, claim) else claim.standing_a
+            for least, share, claim in zip(self._least, shares, claims, strict=True)
+        ]
+        self._before = [min(a + STEP_A, most) for a, most in zip(self._amps, self._most, strict=True)]
+        """What they may have been before they were floored."""
+
+    def problems(self) -> list[str]:
+        found = _excesses(self._rows, self._amps, self._standing)
+        full = self._full()
+        for i, name in enumerate(self._names):
+            found += (f"{name}: {text}" for text in self._member(i, full[i]))
+        return found
+
+    def _member(self, i: int, full: Sequence[_Full]) -> Iterator[str]:
+        claim, amps, why = self._claims[i], self._amps[i], self._shares[i].bound.why
+        if abs(amps * 10 - round(amps * 10)) > _SLACK_A:
+            yield f"{amps} A are no steps of {STEP_A} A"
+        if (why == "idle") != (claim.max_a <= 0):
+            yield f"asks for {claim.max_a:g} A: {why}"
+        least = self._least[i] if _served(self._shares[i], claim) else claim.standing_a
+        if not least - STEP_A < amps <= self._most[i] + _SLACK_A:
+            yield f"{amps:g} A where {least:g} to {self._most[i]:g} are right"
+        elif why == "waiting":
+            yield from self._waits(i)
+        elif amps + STEP_A < self._most[i] - _SLACK_A:
+            yield from self._is_bound(i, full)
+
+    def _is_bound(self, i: int, full: Sequence[_Full]) -> Iterator[str]:
+        """It has less than its most."""
+        claim, bound = self._claims[i], self._shares[i].bound
+        needy = self._amps[i] + STEP_A < min(claim.needed_a, claim.max_a)
+        level = (self._amps[i] + STEP_A) / claim.weight + _SLACK_A
+        binding = [one.row for one in full if one.level.get((claim.priority, needy), 0.0) <= level]
+        if not full:
+            yield f"has {self._amps[i]:g} of {claim.max_a:g} A and nothing is full"
+        elif not binding:
+            yield f"has {self._amps[i]:g} A, others more in every row that is full: {_listed(full)}"
+        elif bound.why != "node" or not any((row.node, row.line) == (bound.node, bound.line) for row in binding):
+            yield f"is not bound by {bound.why} {bound.node} {bound.line}"
+
+    # Rows that are full
+
+    def _full(self) -> list[list[_Full]]:
+        """For each member the parts that it is in and that are full."""
+        found: list[list[_Full]] = [[] for _ in self._names]
+        for row in self._rows:
+            for part in row.parts:
+                if part.load(self._before) >= row.limit - _SLACK_A:
+                    members = part.members
+                    one = _Full(row, self._levels(members))
+                    for i in members:
+                        found[i].append(one)
+        return found
+
+    def _levels(self, members: Sequence[int]) -> dict[tuple[int, bool], float]:
+        claims = self._claims
+        priorities = {claims[i].priority for i in members}
+        return {
+            (priority, needy): max((self._level(j, priority, needy) for j in members), default=0.0)
+            for priority in priorities
+            for needy in (False, True)
+        }
+
+    def _level(self, j: int, priority: int, needy: bool) -> float:
+        """Of a member, against one of this priority that still needs more or not; 0 where it comes first."""
+        claim, amps = self._claims[j], self._amps[j]
+        if claim.priority > priority or amps <= claim.standing_a + _SLACK_A:
+            return 0.0
+        if claim.priority < priority:
+            return float("inf")
+        first = self._least[j] if needy else max(self._least[j], min(claim.needed_a, claim.max_a))
+        return amps / claim.weight if amps > first + _SLACK_A else 0.0
+
+    # Minimums
+
+    def _waits(self, i: int) -> Iterator[str]:
+        bound = self._shares[i].bound
+        mine = [row for row in self._rows if i in row.members]
+        amps = [self._beside(j, i) for j in range(len(self._names))]
+        more = self._least[i] > amps[i]
+        before = [row.counted(amps) if more else row.limit for row in mine]
+        amps[i] = self._least[i]
+        tight = [row for row, load in zip(mine, before, strict=True) if row.counted(amps) > max(row.limit, load)]
+        if not tight:
+            yield f"waits, and its {amps[i]:g} A would fit"
+        elif not any((row.node, row.line) == (bound.node, bound.line) for row in tight):
+            yield f"does not wait for {bound.node} {bound.line}"
+
+    def _beside(self, j: int, i: int) -> float:
+        """What a member has when another one's minimum is looked at, at most."""
+        mine, other = self._claims[j], self._claims[i]
+        if mine.priority > other.priority:
+            return self._before[j]
+        first = mine.priority == other.priority and (mine.rank, j) < (other.rank, i)
+        return self._least[j] if first and _served(self._shares[j], mine) else mine.standing_a
 
 
-def _loads(node: Node, site: Site, building: Mapping[str, Sequence[float]]) -> Sequence[float]:
-    """A node's building load: its own where it is known, else all that its children have, at whatever angles."""
-    if node.name in building:
-        return building[node.name]
-    loads = [0.0] * len(_LINES[node.phases])
-    for child in site.nodes:
-        if child.parent == node.name:
-            loads = [x + y for x, y in zip(loads, _load_above(_loads(child, site, building), child, node), strict=True)]
-    return loads
+def _served(share: Got, claim: Asked) -> bool:
+    return claim.max_a > 0 and share.bound.why != "waiting"
 
 
-def _load_above(loads: Sequence[float], node: Node, parent: Node) -> Sequence[float]:
-    """Magnitudes in the parent; those of a transformer's three cores add in twos."""
-    turns = node.voltage_v / parent.voltage_v if node.winding else 1.0
-    if node.phases is not parent.phases:
-        one = sum(loads) / 2 if node.phases is Phases.SPLIT else max(loads)
-        one *= node.voltage_v / _volts(parent, node.lines) if node.winding else 1.0
-        return [one * bool(abs(amps)) for amps in own_wires(parent, node.lines).amps]
-    if node.winding != "delta-wye":
-        return [turns * amps for amps in loads]
-    a, b, c = (turns / sqrt(3) * amps for amps in loads)
-    return [a + b, b + c, c + a]
+def _listed(full: Sequence[_Full]) -> str:
+    return ", ".join(f"{one.row.node} {one.row.line}".strip() for one in full)
