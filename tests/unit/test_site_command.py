@@ -98,6 +98,17 @@ def test_where_the_lines_of_a_meter_are_not_sure_each_counts_the_fullest(
     assert "legs on service: 105 / 105 A" in capsys.readouterr().out
 
 
+def test_a_meter_whose_worst_is_not_written_assumes_all_there_is(
+    capsys: pytest.CaptureFixture[str], tmp_path: Path
+) -> None:
+    file = tmp_path / "house.toml"
+    file.write_text((SITES / "split_phase.toml").read_text().replace("worst_a = 140\n", ""))
+    assert main(["site", str(file)]) == 0
+    out = capsys.readouterr().out
+    assert "L1 160.0 / L2 160.0 of 160 A" in out
+    assert "legs on service: 160 / 160 A (its worst, as nothing is given)" in out
+
+
 def test_a_load_without_a_meter_counts_as_it_is(capsys: pytest.CaptureFixture[str]) -> None:
     lines = printed(capsys, "panel", "--building", "panel=40")
     assert lines[3].endswith("200.0 of 200 A")

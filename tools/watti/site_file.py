@@ -7,7 +7,7 @@ A table `[[station]]` or `[[group]]` may stand for several: its `name` is a list
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from itertools import cycle
-from math import inf, sqrt
+from math import sqrt
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -109,7 +109,7 @@ def _nodes(entries: Sequence[Mapping[str, Any]], voltage_v: float) -> tuple[Node
         for i in ready or list(waiting):  # the rest runs in a circle, which is refused later
             entry = waiting.pop(i)
             made[i] = _node(entry, by_name.get(entry.get("parent")), voltage_v)
-            by_name.setdefault(entry["name"], made[i])
+            by_name[entry["name"]] = made[i]
     return tuple(made[i] for i in range(len(entries)))
 
 
@@ -119,24 +119,21 @@ def _node(entry: Mapping[str, Any], parent: Node | None, voltage_v: float) -> No
     node = Node(entry["name"], kind, entry.get("parent"), voltage_v=voltage_v)
     if kind is Kind.BUDGET:
         return replace(node, limit_w=1000 * entry["limit_kw"])
-    feeds = parent if parent is not None and parent.kind is not Kind.BUDGET else None
-    if feeds is not None:
-        node = replace(node, phases=feeds.phases)
+    if parent is not None:
+        node = replace(node, phases=parent.phases)
     given = {key: entry[key] for key in ("lines", "winding", "min_power_factor") if key in entry}
     given |= {key: enum(entry[key]) for key, enum in (("phases", Phases), ("rule", Rule)) if key in entry}
     node = replace(node, **given)
     if "voltage_v" in entry:
         node = replace(node, voltage_v=entry["voltage_v"])
-    elif feeds is not None:
-        node = replace(node, voltage_v=_volts(node, feeds))
+    elif parent is not None:
+        node = replace(node, voltage_v=_volts(node, parent))
     return replace(node, limit_a=_amps(entry, node))
 
 
-def _volts(node: Node, feeds: Node) -> float:
+def _volts(node: Node, parent: Node) -> float:
     """Of a node without a winding."""
-    if node.phases is feeds.phases or not node.lines:
-        return feeds.voltage_v
-    return watts_per_ampere(feeds, node.lines)
+    return parent.voltage_v if node.phases is parent.phases else watts_per_ampere(parent, node.lines)
 
 
 def _amps(entry: Mapping[str, Any], node: Node) -> float:
@@ -197,10 +194,7 @@ def _misplaced(document: Any) -> list[vol.Invalid]:
         for i, entry in _sound(BARE_LEAF, document.get(key))
     ]
     meters = [(i, Meter(**entry)) for i, entry in _sound(BARE_METER, document.get("meter"))]
-    bare = [
-        Node(entry["name"], Kind(entry["kind"]), entry.get("parent"), limit_w=1 if entry["kind"] == "budget" else inf)
-        for entry in nodes
-    ]
+    bare = [Node(entry["name"], Kind(entry["kind"]), entry.get("parent")) for entry in nodes]
     parts = _placed("", bare, leaves, meters)
     found = [problem for problem in problems(parts.site) if problem.path[-1] in {"name", "parent", "node"}]
     return _told(found, parts.places, document)

@@ -25,7 +25,7 @@ from firmware.config import (
     table,
     text,
 )
-from firmware.rotary import Chart, Role, position
+from firmware.rotary import Chart, position
 from firmware.timing import Timing
 
 CHART_FILE = Path(__file__).parent / "configs" / "rotary.toml"
@@ -208,7 +208,7 @@ def group(chart: Chart) -> Check:
     def check(value: Any) -> Any:
         valid = fields(value)
         setting = chart.setting(valid.pop("switch"), MODELS[valid.pop("model")])
-        if setting.role is not Role.PRIMARY or setting.limit_a is None:
+        if setting.limit_a is None:
             raise expected("a primary's position" + f": {setting.why}" * bool(setting.why), value["switch"], "switch")
         return {"settle_s": _TIMING.release_s, **valid, "rating_a": float(setting.limit_a)}
 
