@@ -249,13 +249,5 @@ class Controller:
 
 
 def _facts(report: Report) -> tuple[object, ...]:
-    """What a plan depends on."""
-    return (
-        report.boot,
-        report.confirmed,
-        report.closed,
-        report.asking,
-        report.most_da,
-        report.fallback_da,
-        report.plugged,
-    )
+    """What a plan depends on. What is confirmed matters to those who wait for it, and they are looked at all the time."""
+    return report.boot, report.closed, report.asking, report.most_da, report.fallback_da, report.plugged
