@@ -137,9 +137,8 @@ class SimulatedPi:
         _write(self._pwm.parent / "npwm", "2")
         _write(self._places.serial_number, "00000000a1b2c3d4\0")
         _write(self._places.model, "Simulated Raspberry Pi\0")
-        self._thermometer = None
-        if isinstance(self._spec.thermometer, KernelThermometerSpec):
-            self._thermometer = root / self._spec.thermometer.path.replace("*", "000000000000")
+        spec = self._spec.thermometer
+        self._thermometer = root / spec.path.replace("*", "0" * 12) if isinstance(spec, KernelThermometerSpec) else None
 
     # What the firmware does to it
 
@@ -191,14 +190,12 @@ class SimulatedPi:
         with self.lock:
             self._drive_pilot()
             inputs = self.behind.inputs()
-            spec = self._spec
+            contactor, sensor = self._spec.contactor, self._spec.ground_fault
             self._turn(inputs.switch)
-            self._wire(
-                spec.contactor.feedback_pin, inputs.contactor_closed == (spec.contactor.feedback_active == "high")
-            )
-            self._wire(spec.ground_fault.pin, inputs.ground_fault == (spec.ground_fault.active == "high"))
-            if spec.ground_fault.earth_pin is not None:
-                self._wire(spec.ground_fault.earth_pin, inputs.grounded)
+            self._wire(contactor.feedback_pin, inputs.contactor_closed == (contactor.feedback_active == "high"))
+            self._wire(sensor.pin, inputs.ground_fault == (sensor.active == "high"))
+            if sensor.earth_pin is not None:
+                self._wire(sensor.earth_pin, inputs.grounded)
             self._heat()
             return inputs
 

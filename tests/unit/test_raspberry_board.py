@@ -2,6 +2,7 @@
 
 import fcntl
 import os
+import shutil
 from argparse import Namespace
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -133,6 +134,12 @@ def test_a_board_that_can_not_be_held_is_not_driven(
         with pytest.raises(BoardGone, match=sentence):
             parts_of(pi, hardware)
     assert len(list(Path("/proc/self/fd").iterdir())) == fds
+
+
+def test_a_board_whose_generator_is_missing_says_what_to_do(pi: SimulatedPi) -> None:
+    shutil.rmtree(pi.hardware.places.pwm)
+    with pytest.raises(BoardGone, match="put dtoverlay=pwm,pin=12,func=4 into"):
+        parts_of(pi)
 
 
 def test_what_blocks_once_the_board_is_held_is_no_other_process(pi: SimulatedPi) -> None:
