@@ -6,6 +6,7 @@ from pathlib import Path
 import pytest
 
 from cloud.allocation import Claim, allocate
+from cloud.optimality import problems
 from cloud.site import Kind, Measures, Member, Meter, Node, Phases, Rule, Timing
 from firmware.config import ConfigError
 from watti.scenario import CONFIGS
@@ -52,13 +53,15 @@ def group(*further: str, switch: str = "B", model: str = "48A", stations: int = 
 
 
 def shares(site: Path, *asking: str) -> dict[str, tuple[float, str]]:
-    """What those who ask get (all, when none is named), and why no more."""
+    """What those who ask get (all, when none is named), and why no more; the independent checker agrees."""
     tree = read_site(site).tree
     claims = [
         Claim(m.min_a, m.rating_a if not asking or m.name in asking else 0.0, m.weight * m.stations, m.priority)
         for m in tree.site.members
     ]
-    found = zip(tree.site.members, allocate(tree, claims), strict=True)
+    given = allocate(tree, claims)
+    assert problems(tree.site, given, claims, {}) == []
+    found = zip(tree.site.members, given, strict=True)
     return {member.name: (share.amps, str(share.bound)) for member, share in found if share.bound.why != "idle"}
 
 
