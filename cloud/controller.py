@@ -249,5 +249,5 @@ class Controller:
 
 
 def _facts(report: Report) -> tuple[object, ...]:
-    """What a plan depends on. What is confirmed matters to those who wait for it, and they are looked at all the time."""
+    """What a plan depends on. What is confirmed matters to those who wait for it, who are looked at all the time."""
     return report.boot, report.closed, report.asking, report.most_da, report.fallback_da, report.plugged
