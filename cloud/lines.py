@@ -66,6 +66,8 @@ def on(phases: Phases, lines: str) -> Footprint:
 
 def watts_per_ampere(node: Node, lines: str) -> float:
     """Of a load on these lines of a node, at unity power factor."""
+    if node.phases is Phases.SINGLE:
+        return node.voltage_v
     if lines == "ABC":
         return sqrt(3) * node.voltage_v
     if lines.endswith("N"):

@@ -122,6 +122,11 @@ _REFUSED = {
         ("member", 0, "fallback_a"),
         "expected 0, or 6 to 48 (got 5)",
     ),
+    "minimum between two steps": (
+        site(PANEL, members=(replace(S2, min_a=6.05),)),
+        ("member", 0, "min_a"),
+        "steps of 0.1 A",
+    ),
     "meter's period": (site(PANEL, meters=(Meter("m", "panel", period_s=0.0),)), ("meter", 0, "period_s"), "above 0"),
     "stale before its period": (
         site(PANEL, meters=(Meter("m", "panel", period_s=5.0, stale_after_s=4.0),)),
@@ -179,6 +184,12 @@ def test_the_least_hold_is_taken_and_a_little_less_is_refused() -> None:
     assert Tree(site(PANEL, members=(S2,), hold_s=hold_s))
     with pytest.raises(SiteError):
         Tree(site(PANEL, members=(S2,), hold_s=hold_s - 0.1))
+
+
+def test_a_station_that_repeats_the_lines_of_its_circuit_has_its_volts() -> None:
+    circuit = replace(CIRCUIT, lines="AN", voltage_v=120.0)
+    tree = Tree(site(PANEL, circuit, members=(replace(S1, lines="AN"), replace(S1, name="s2"))))
+    assert [tree.watts_per_ampere(i) for i in (0, 1)] == [120.0, 120.0]
 
 
 def test_a_transformer_of_one_phase_feeds_a_split_phase() -> None:
