@@ -132,7 +132,7 @@ def _member_numbers(i: int, member: Member) -> Iterator[Problem]:
         text = f"expected 0 < min_a <= rating (got {member.min_a:g} and {member.rating_a:g})"
         yield Problem(("member", i, "min_a"), text)
     for key, amps in (("min_a", member.min_a), ("fallback_a", member.fallback_a)):
-        if amps is not None and abs(amps * 10 - round(amps * 10)) > 1e-9:
+        if amps is not None and (amps * 10 + 1e-6) % 1 > 2e-6:
             yield Problem(("member", i, key), f"expected steps of 0.1 A (got {amps:g})")
     if not 0 < member.weight < inf:
         yield Problem(("member", i, "weight"), f"expected a number above 0 (got {member.weight:g})")

@@ -122,6 +122,11 @@ _REFUSED = {
         ("member", 0, "fallback_a"),
         "expected 0, or 6 to 48 (got 5)",
     ),
+    "fallback that is no number": (
+        site(PANEL, members=(replace(S2, fallback_a=nan),)),
+        ("member", 0, "fallback_a"),
+        "expected 0, or 6 to 48 (got nan)",
+    ),
     "minimum between two steps": (
         site(PANEL, members=(replace(S2, min_a=6.05),)),
         ("member", 0, "min_a"),
