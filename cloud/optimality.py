@@ -4,6 +4,7 @@ Shares are floored to 0.1 A: what they were before is between them and 0.1 A mor
 """
 
 from collections.abc import Iterator, Mapping, Sequence
+from math import inf
 from typing import NamedTuple, Protocol
 
 from cloud.site import Site
@@ -162,9 +163,11 @@ class _Judge:
         if claim.priority > priority or amps <= claim.standing_a + _SLACK_A:
             return 0.0
         if claim.priority < priority:
-            return float("inf")
-        first = self._least[j] if needy else max(self._least[j], min(claim.needed_a, claim.max_a))
-        return amps / claim.weight if amps > first + _SLACK_A else 0.0
+            return inf
+        enough = max(self._least[j], min(claim.needed_a, claim.max_a)) + _SLACK_A
+        if needy and amps > enough:
+            return inf
+        return amps / claim.weight if amps > (self._least[j] + _SLACK_A if needy else enough) else 0.0
 
     # Minimums
 

@@ -72,6 +72,8 @@ def _one_phase_above(wires: Wires, node: Node, parent: Node) -> Wires:
 
 def _volts(node: Node, lines: str) -> float:
     """Volts that a load on these lines gets, all its lines together: watts of one ampere."""
+    if node.phases is Phases.SINGLE:
+        return node.voltage_v
     if lines == "ABC":
         return sqrt(3) * node.voltage_v
     if lines.endswith("N"):
