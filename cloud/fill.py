@@ -14,7 +14,9 @@ and is kept, and the rest is poured again.
 
 from bisect import bisect_right
 from collections.abc import Sequence
+from itertools import accumulate
 from math import inf, sqrt
+from operator import mul, sub
 from typing import NamedTuple
 
 from cloud.tree import Branch, Row, Tree
@@ -33,45 +35,37 @@ class Filling(NamedTuple):
     bound: list[tuple[int, int] | None]
 
 
+Corner = tuple[float, float]
+"""A level, and by how much the slope changes there."""
+
+
 class Curve:
     """Amperes over level: `base` at 0, then straight between corners."""
 
-    __slots__ = ("base", "slopes", "times", "values")
+    __slots__ = ("_corners", "_slopes", "_values", "base", "levels")
 
-    def __init__(self, base: float, corners: list[tuple[float, float]]) -> None:
-        """`corners`: level and by how much the slope changes there."""
+    def __init__(self, base: float, corners: list[Corner]) -> None:
+        """The corners in any order; they are kept, and sorted."""
         corners.sort()
         self.base = base
-        self.times: list[float] = []
-        self.values: list[float] = []
-        self.slopes: list[float] = []
-        at, value, slope = 0.0, base, 0.0
-        for time, change in corners:
-            value += slope * (time - at)
-            at = time
-            slope += change
-            self.times.append(time)
-            self.values.append(value)
-            self.slopes.append(slope)
+        self.levels = [level for level, _ in corners]
+        self._corners = corners
+        self._slopes = list(accumulate(change for _, change in corners))
+        rises = map(mul, self._slopes, map(sub, self.levels[1:], self.levels))
+        self._values = list(accumulate(rises, initial=base))
 
     def at(self, level: float) -> tuple[float, float]:
         """Amperes and slope at a level."""
-        i = bisect_right(self.times, level) - 1
+        i = bisect_right(self.levels, level) - 1
         if i < 0:
             return self.base, 0.0
-        slope = self.slopes[i]
-        return (self.values[i] + slope * (level - self.times[i]) if slope else self.values[i]), slope
+        slope = self._slopes[i]
+        return (self._values[i] + slope * (level - self.levels[i]) if slope else self._values[i]), slope
 
-    def until(self, level: float) -> list[tuple[float, float]]:
+    def until(self, level: float) -> list[Corner]:
         """Its corners when it is flat from a level on."""
-        last = bisect_right(self.times, level)
-        corners, before = [], 0.0
-        for time, slope in zip(self.times[:last], self.slopes[:last], strict=True):
-            corners.append((time, slope - before))
-            before = slope
-        if before:
-            corners.append((level, -before))
-        return corners
+        kept = bisect_right(self.levels, level)
+        return [*self._corners[:kept], (level, -self._slopes[kept - 1])] if kept else []
 
 
 class _Stop(NamedTuple):
@@ -92,7 +86,7 @@ class _Flow:
     def __init__(self, classes: int) -> None:
         self.base = [0.0] * classes
         self.top = [0.0] * classes
-        self.corners: list[list[tuple[float, float]]] = [[] for _ in range(classes)]
+        self.corners: list[list[Corner]] = [[] for _ in range(classes)]
 
 
 def fill(
@@ -243,7 +237,7 @@ def _full_at(row: Row, limit: float, curves: Sequence[Curve], until: Sequence[fl
     corners = [level for level in until if level < inf]
     for k in row.classes:
         if until[k] == inf:
-            corners += curves[k].times
+            corners += curves[k].levels
     corners.sort()
     before, after = 0, len(corners)
     while before < after:

@@ -16,6 +16,8 @@ from firmware.bus.registers import MAP_VERSION, pack
 from firmware.bus.versions import OWN
 from firmware.diary import Diary, Seen
 from firmware.lamp import light
+from firmware.online import OnlineCommand, OnlineLimit
+from firmware.online_report import OnlineReport, Reporter
 from firmware.protection import NUMBER
 from firmware.rotary import Chart, Role, Setting
 from firmware.sharing.primary import Primary
@@ -23,7 +25,7 @@ from firmware.sharing.rivals import Rivals
 from firmware.sharing.secondary import Secondary
 from firmware.station import Station
 from firmware.timing import Timing
-from hal.api import Board, Inputs, Light
+from hal.api import Board, Inputs, Light, Store
 
 SWITCH_STABLE_S = 0.5  # turning passes through positions; this long unmoved counts (I)
 _SAVE_AGAIN_S = 10.0  # what could not be written is tried again (I)
@@ -61,10 +63,20 @@ class View(NamedTuple):
 class App:
     """The firmware of one station."""
 
-    def __init__(self, setup: Setup, board: Board, rng: Random, inputs: Inputs, now: float) -> None:
-        """`rng` is the only source of chance: boot nonces and listening times. `inputs`: the first look."""
+    def __init__(
+        self,
+        setup: Setup,
+        board: Board,
+        rng: Random,
+        inputs: Inputs,
+        now: float,
+        online_store: Store | None = None,
+    ) -> None:
+        """`rng` is the only source of chance: boot nonces and listening times. `inputs`: the first look.
+        `online_store`: what must survive of online control; None = there is no controller."""
         self.setup = setup
         self._board = board
+        self._online_store = online_store
         self._rng = rng
         self._started_at = now
         self.station = Station(board, setup.timing, setup.rating_a * 10)
@@ -88,6 +100,9 @@ class App:
         self._facts: object = None
         """What the view and the diary were last made of."""
         self.diary = Diary(board.journal, board.session_store, self.station.sensors.energy, now)
+        self.online = None if online_store is None else OnlineLimit(online_store, rng.getrandbits(32), now)
+        self._reporter = self._new_reporter()
+        self._heeds_at = inf
         self.diary.write("boot", now, version=__version__, serial=names[3], model=setup.model)
         self.station.start(inputs, now)
         self._take_role(now)
@@ -103,6 +118,8 @@ class App:
         """Run what is due."""
         self._revive(now)
         self._now = now
+        if now >= self._heeds_at:
+            self._heed(now)
         self.station.step(now)
         if now >= self._turn_settles_at:
             self._turn(now)
@@ -115,6 +132,8 @@ class App:
     def on_inputs(self, inputs: Inputs, now: float) -> None:
         """The board senses something new: known before timers run, as a late process must not judge by old inputs."""
         self._revive(now)
+        if now >= self._heeds_at:
+            self._heed(now)
         self.station.on_inputs(inputs, now)
         self._watch_switch(inputs, now)
         self.step(now)
@@ -151,13 +170,60 @@ class App:
             self.role.on_bus(works, now)
         self._conclude(now)
 
+    # Its controller
+
+    def on_online(self, command: OnlineCommand, now: float) -> bool:
+        """A command arrived. Whether it was taken: a secondary follows its primary's controller alone."""
+        self._revive(now)
+        if self.online is None:
+            return False
+        if isinstance(self.role, Secondary):
+            self.online.refused["for a secondary"] += 1
+            return False
+        taken = self.online.take(command, now)
+        if taken:
+            self._heed(now)
+            self._conclude(now)
+        return taken
+
+    def report(self, now: float) -> OnlineReport | None:
+        """What is to be told to its controller now; None of a secondary, and where there is no controller."""
+        if self._reporter is None or isinstance(self.role, Secondary):
+            return None
+        return self._reporter.report(self.role, now)
+
+    @property
+    def has_news(self) -> bool:
+        """Whether a report is to leave at once, and not when the next one is due."""
+        return self._reporter is not None and self._reporter.has_news and not isinstance(self.role, Secondary)
+
+    def _heed(self, now: float) -> None:
+        """What the controller lets it offer may have changed."""
+        if self.online is None:
+            return
+        secondary = isinstance(self.role, Secondary)  # its primary's limit is the group's
+        limit_da = None if secondary else self.online.limit_da(now)
+        self._heeds_at = self.online.next_wakeup(now)
+        self.station.cap(limit_da, now)
+        if isinstance(self.role, Primary):
+            self.role.heed(limit_da, now)
+
+    def _new_reporter(self) -> Reporter | None:
+        if self.online is None:
+            return None
+        release_s = self.setup.timing.release_s
+        return Reporter(self.online, self.station, self._board.meter, lambda: self.diary.total_wh, release_s)
+
     # What comes of it
 
     def _conclude(self, now: float) -> None:
         """Something has happened: write down and show what is new, and plan the next wakeup."""
         station, role = self.station, self.role
         board, faults = self._board, station.faults
-        if board.journal.problem or board.store.problem or board.session_store.problem or self._unwritten:
+        online_problem = "" if self._online_store is None else self._online_store.problem
+        if board.journal.problem or board.store.problem or board.session_store.problem or online_problem:
+            self._unwritten = True
+        if self._unwritten:
             self._judge_writing(now)
         reason, whom = self._reason(), None if role is None else role.whom
         facts = (
@@ -175,18 +241,21 @@ class App:
             self._show(reason)
             self.diary.see(self._seen(), now)
         self.diary.step(now)
+        if self._reporter is not None and not isinstance(role, Secondary):
+            self._reporter.watch(role, now)
         self._plan_wakeup()
 
     def _judge_writing(self, now: float) -> None:
         """Something can't be written, or could not: say so, and try again."""
         board, station = self._board, self.station
-        problems = {"log": board.journal.problem, "store": board.store.problem or board.session_store.problem}
+        stores = [board.store, board.session_store, *([self._online_store] if self._online_store is not None else [])]
+        problems = {"log": board.journal.problem != "", "store": any(store.problem for store in stores)}
         for code, problem in problems.items():
-            station.mark_fault(code, problem != "", now)
+            station.mark_fault(code, problem, now)
         self._unwritten = any(problems.values())
         if problems["store"] and now >= self._save_again_at:
             self._save_again_at = now + _SAVE_AGAIN_S
-            for store in (board.store, board.session_store):
+            for store in stores:
                 store.save(store.load())
 
     def _reason(self) -> Reason:
@@ -238,6 +307,8 @@ class App:
             wake = self.diary.look_at
         if self._turn_settles_at < wake:
             wake = self._turn_settles_at
+        if self._heeds_at < wake:
+            wake = self._heeds_at
         if self.role is not None:
             role_wake = self.role.next_wakeup()
             if role_wake < wake:
@@ -305,6 +376,7 @@ class App:
         setting = self.setup.chart.setting(self._switch, self.setup.rating_a)
         self.why = setting.why
         self.role = self._new_role(setting, now)
+        self._heed(now)
         for code in _SWITCH_FAULTS:
             self.station.mark_fault(code, code == setting.fault, now)
 

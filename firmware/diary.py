@@ -13,6 +13,7 @@ from typing import Any, NamedTuple
 from firmware.bus.messages import Reason
 from firmware.energy import Energy
 from firmware.protection import BY_CODE
+from firmware.timing import MIN_OFFER_DA
 from hal.api import Journal, Store
 
 _STEP_WH = 100.0
@@ -107,9 +108,14 @@ class Diary:
     # What people see
 
     @property
+    def total_wh(self) -> float:
+        """Delivered by this station in its life."""
+        return self._total_wh + self._energy.wh
+
+    @property
     def total_kwh(self) -> float:
-        """Delivered by this station in its life, rounded down to 0.1 kWh."""
-        return _tenths(self._total_wh + self._energy.wh)
+        """The same, rounded down to 0.1 kWh."""
+        return _tenths(self.total_wh)
 
     @property
     def session(self) -> Mapping[str, object] | None:
@@ -211,7 +217,7 @@ class Diary:
 
     def _save(self, now: float) -> None:
         self._count_time(now)
-        total_wh = self._total_wh + self._energy.wh
+        total_wh = self.total_wh
         counters = [total_wh] if self._session is None else [total_wh, self._session.wh]
         self._save_by = inf if self._session is None else now + _SAVE_S
         self._save_at_wh = self._energy.wh + min(_STEP_WH - wh % _STEP_WH for wh in counters)
@@ -227,6 +233,6 @@ def _tenths(wh: float) -> float:
 def _why_stopped(seen: Seen) -> str:
     if not seen.connected:
         return "unplug"
-    if seen.reason in _SERVED:
+    if seen.reason in _SERVED or (seen.reason is Reason.ONLINE and seen.limit_da >= MIN_OFFER_DA):
         return "contactor"
     return "vehicle" if seen.reason is Reason.IDLE else seen.reason.word

@@ -58,6 +58,7 @@ class Station:
         self.connected: bool | None = False
         """Whether a vehicle is there; None where the pilot can't tell."""
         self.offered_da = 0
+        self._online_da = rating_da
         self.faults = Faults()
         self.sensors = Sensors(board, self.faults, rating_da)
         self._filter = pilot.PilotFilter()
@@ -121,6 +122,18 @@ class Station:
             self._settle(now)
         return True
 
+    @property
+    def leased_da(self) -> int:
+        """What it holds, as far as its controller lets it."""
+        return min(self.holder.amps_da, self._online_da)
+
+    def cap(self, online_da: int | None, now: float) -> None:
+        """The most that its controller lets it offer, whatever its group grants; None = it has none."""
+        cap = self.rating_da if online_da is None else online_da
+        if cap != self._online_da:
+            self._online_da = cap
+            self._settle(now)
+
     def set_ready(self, ready: bool, now: float) -> None:
         """A live primary stands behind this station, or no longer does."""
         if ready != self.group_ready:
@@ -144,7 +157,7 @@ class Station:
             self._settle(now)
         else:
             self.step(now)
-        holds = self.holder.amps_da > 0 or self.closed or self._contactor.commanded
+        holds = self.holder.amps_da > 0 or self.feeds
         flags = (
             (WANTS if self.wants else 0)
             | (HOLDS if holds else 0)
@@ -164,6 +177,11 @@ class Station:
     def closed(self) -> bool:
         """Feedback: the output is live."""
         return self._contactor.closed
+
+    @property
+    def feeds(self) -> bool:
+        """The contactor is not known to be open, or is about to close."""
+        return self._contactor.closed or self._contactor.commanded
 
     def set_fault(self, code: str, now: float) -> None:
         """The cause of a fault is there."""
@@ -274,7 +292,7 @@ class Station:
             return 0
         if self.state in ("C1", "D1") and not self._due(self._lowered_at + OPEN_UNDER_LOAD_S, now):
             return 0  # it was just told to leave C: PWM now would make that look like its own wish
-        lease = min(self.holder.amps_da, self.sensors.ceiling_da)
+        lease = min(self.leased_da, self.sensors.ceiling_da)
         if lease >= MIN_OFFER_DA:
             self._told_to_wait = False
             return 0 if self._waking(now) else lease
@@ -355,7 +373,7 @@ class Station:
             self.state in ("C2", "D2")
             and not self.faults.blocking
             and not self.closed
-            and self.holder.amps_da >= self.offered_da >= MIN_OFFER_DA
+            and self.leased_da >= self.offered_da >= MIN_OFFER_DA
             and self._due(self._not_before, now)
             and self._due(self._lowered_at + self._timing.settle_s, now)
         )

@@ -4,7 +4,7 @@ from math import inf
 
 from firmware.bus.messages import Grant, Identity, Reason, Status
 from firmware.sharing.fair import shares
-from firmware.sharing.ledger import METER_TOLERANCE_DA, Ledger
+from firmware.sharing.ledger import METER_TOLERANCE_DA, Ledger, Row
 from firmware.sharing.members import Member
 from firmware.timing import MIN_OFFER_DA, Timing
 
@@ -20,6 +20,7 @@ class Group:
         self._timing = timing
         self._lease_ds = int(timing.lease_s * 10)
         self.ledger = Ledger(timing, limit_da)
+        self._switch_da = limit_da
         self._silent: dict[Identity, Member] = {}
         """Members of which nothing is heard; their rows wait for the release."""
         self.own = Member(own, self.ledger.add(now), timing, now)
@@ -52,6 +53,16 @@ class Group:
     def everyone(self) -> tuple[Member, ...]:
         """All whose rows count, also those of which nothing is heard."""
         return (self.own, *self.secondaries, *self._silent.values())
+
+    @property
+    def limited_by(self) -> Reason:
+        """Whose the limit is: the switch's, or the controller's, who may only lower it."""
+        return Reason.ONLINE if self.ledger.limit_da < self._switch_da else Reason.SWITCH
+
+    def others(self, now: float) -> list[Row]:
+        """The rows that count besides its own; a primary that has yielded lets its book lie."""
+        since = now - self._timing.release_s
+        return [row for row in self.ledger.rows if row is not self.own.row and row.heard_at > since]
 
     def member(self, identity: Identity) -> Member | None:
         return next((m for m in self.secondaries if m.identity == identity), None)
@@ -112,15 +123,17 @@ class Group:
 
     def grant(self, member: Member, now: float) -> Grant:
         """The next grant for a member, numbered, with its reason."""
-        before = member.row.granted_da
-        amps = self.ledger.commit(member.row, self._within_reach_da(member, now), now)
+        row, limit_da = member.row, self.ledger.limit_da
+        before = row.granted_da
+        amps = self.ledger.commit(row, self._within_reach_da(member, now), now)
         if amps and not before:
             self._starts_at = now + STAGGER_S
         if not self.giving:
             member.reason = Reason.QUIET_START
+        elif amps < member.target_da:
+            member.reason = Reason.SETTLING
         else:
-            member.reason = Reason.SETTLING if amps < member.target_da else member.why(self.ledger.limit_da)
-        row, limit_da = member.row, self.ledger.limit_da
+            member.reason = member.why(limit_da, self.limited_by)
         return Grant(row.number, row.answered, amps, self._lease_ds, limit_da, member.reason)
 
     def _within_reach_da(self, member: Member, now: float) -> int:

@@ -49,6 +49,11 @@ class Row:
         return self._sent[-1][1] if self._sent else self._confirmed_da
 
     @property
+    def offered_da(self) -> int:
+        """The most that its pilot may say now: what is confirmed, and what was sent and may have arrived."""
+        return max(self._confirmed_da, *(amps for _, amps in self._sent), 0)
+
+    @property
     def settles_at(self) -> float:
         """When the next cut may count; inf when nothing is being given up."""
         return self._settling[0][1] if self._settling else inf
@@ -127,12 +132,20 @@ class Ledger:
     def __init__(self, timing: Timing, limit_da: int) -> None:
         self.timing = timing
         self.limit_da = limit_da
+        self._comes_down_until = -inf
+        """By then nothing counts any more that was granted under a higher limit."""
         self.rows: list[Row] = []
 
     def add(self, now: float) -> Row:
         row = Row(self.timing.settle_s, now)
         self.rows.append(row)
         return row
+
+    def change_limit(self, limit_da: int, now: float) -> None:
+        """Another limit from now on; a lower one binds one release time later."""
+        if limit_da < self.limit_da:
+            self._comes_down_until = now + self.timing.release_s
+        self.limit_da = limit_da
 
     def expire(self, now: float) -> list[Row]:
         """Take out the rows of which nothing has been heard for the release time."""
@@ -152,8 +165,15 @@ class Ledger:
     def commit(self, row: Row, wanted_da: int, now: float) -> int:
         """What the row's next grant shall say, counted from now on: what is wanted as far as it is free, and
         nothing below 6 A."""
-        amps = min(wanted_da, self.free_da(row, now)) if wanted_da else 0
+        amps = min(wanted_da, self._reach_da(row, wanted_da, now)) if wanted_da else 0
         if amps < MIN_OFFER_DA:
             amps = 0
         row.send(amps)
         return amps
+
+    def _reach_da(self, row: Row, wanted_da: int, now: float) -> int:
+        """The most that the row's next grant may say. Under a limit that has just been lowered nothing is free while
+        all come down: who is told no more than before goes on, so that nobody has to stop for a cut."""
+        if wanted_da <= row.granted_da and now < self._comes_down_until:
+            return self.limit_da
+        return self.free_da(row, now)

@@ -94,14 +94,14 @@ class Member:
             self.turns_at = now
         self.target_da = target_da
 
-    def why(self, limit_da: int) -> Reason:
-        """The one limit that binds its target."""
+    def why(self, limit_da: int, limited_by: Reason) -> Reason:
+        """The one limit that binds its target. `limited_by`: whose the group's limit is."""
         if not self.claims or self.status is None:
             return Reason.IDLE
+        if self.target_da >= limit_da or limit_da < MIN_OFFER_DA:
+            return limited_by
         if self.target_da < MIN_OFFER_DA:
             return Reason.WAITING
-        if self.target_da >= limit_da:
-            return Reason.SWITCH
         if self.target_da >= self.status.rating_da:
             return Reason.RATING
         if self.demand.cap_da is not None and self.target_da >= self.demand.cap_da:

@@ -71,7 +71,9 @@ class Primary:
         self._master: Master[What] = Master(port, baud, timing.turnaround_s, health, now)
         self._health = health
         self.rivals = rivals
+        self.switch_da = limit_da
         self.limit_da = limit_da
+        """What the group may use now: the switch's, or less online."""
         self.group = Group(identity, timing, limit_da, now)
         self._polls: deque[Member] = deque()
         self._enroller = Enroller(identity, self.group, rng.getrandbits(32))
@@ -103,8 +105,8 @@ class Primary:
 
     @property
     def whom(self) -> tuple[object, ...]:
-        """Serials of its secondaries, and the stations that it refuses."""
-        return (*[member.identity.serial for member in self.group.secondaries], self.refusals)
+        """The group's limit, serials of its secondaries, and the stations that it refuses."""
+        return (self.limit_da, *[member.identity.serial for member in self.group.secondaries], self.refusals)
 
     @property
     def refusals(self) -> tuple[Refusal, ...]:
@@ -173,6 +175,16 @@ class Primary:
         """The port came or went. A primary that can't hear does not know that it is the only one."""
         if self.phase in (Phase.LISTENING, Phase.QUIET):
             self._sits_at = now + self._quiet_s if works else inf
+
+    def heed(self, online_da: int | None, now: float) -> None:
+        """The most that a controller lets the group have now; None = it has none. As with a turned switch, a lower
+        limit stops every raise at once and binds one release time later."""
+        limit_da = self.switch_da if online_da is None else min(self.switch_da, online_da)
+        if limit_da != self.limit_da:
+            self.limit_da = limit_da
+            self.group.ledger.change_limit(limit_da, now)
+            if self.phase is Phase.SITTING:
+                self._share(now)
 
     def _sit(self, now: float) -> None:
         self.phase = Phase.SITTING

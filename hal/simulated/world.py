@@ -188,6 +188,10 @@ class World:
 
     # Time
 
+    def next_wakeup(self) -> float:
+        """When something happens next; inf = never."""
+        return max(self.now, min(self._due))
+
     def run(self, until: float) -> None:
         """Let time pass."""
         due = self._due

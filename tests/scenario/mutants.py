@@ -329,7 +329,7 @@ MUTANTS = (
     Mutant(
         "closes_without_lease",
         f"{STATION}._may_close",
-        "self.holder.amps_da >= self.offered_da >= MIN_OFFER_DA",
+        "self.leased_da >= self.offered_da >= MIN_OFFER_DA",
         "self.offered_da >= MIN_OFFER_DA",
         "A station closes at the 6 A of a vehicle that waits.",
         5,
@@ -347,7 +347,7 @@ MUTANTS = (
     Mutant(
         "offers_its_rating",
         f"{STATION}._offer",
-        "min(self.holder.amps_da, self.sensors.ceiling_da)",
+        "min(self.leased_da, self.sensors.ceiling_da)",
         "self.sensors.ceiling_da if self.holder.amps_da else 0",
         "A station that holds anything offers all it is rated for.",
         5,

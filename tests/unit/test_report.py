@@ -19,9 +19,10 @@ from watti import happenings
 from watti.bands import bands
 from watti.cli import main
 from watti.curve import sampled
+from watti.fairness import jain
 from watti.figure import figure
 from watti.recording import FaultSpell, Got, Recording, Stand
-from watti.report import jain, page
+from watti.report import page
 from watti.scenario import CONFIGS, Event, Scenario, load_scenario, load_vehicles
 from watti.simulation import Simulation
 

@@ -13,6 +13,7 @@ from plotly.offline import get_plotlyjs  # type: ignore[import-untyped]  # plotl
 from firmware import __version__
 from firmware.protection import BY_CODE
 from firmware.rotary import Chart
+from watti.fairness import jain
 from watti.figure import figure
 from watti.progress import clock
 from watti.recording import Got, Recording, Visit
@@ -184,12 +185,6 @@ def _sums(recording: Recording, result: dict[str, Any]) -> Sequence[str]:
     )
     times = (clock(got.charging_s), clock(got.waiting_s), _served(got))
     return ("all", f"{got.energy_kwh:.3f}", *times, f"{result['peak_total_a']:.1f}", *map(str, counts))
-
-
-def jain(shares: Sequence[float]) -> float:
-    """Jain's index of fairness: 1 when all have the same, 1/n when one of n has all; 1 for nothing to share."""
-    squares = len(shares) * sum(share * share for share in shares)
-    return sum(shares) ** 2 / squares if squares else 1.0
 
 
 def _fairness(recording: Recording, result: dict[str, Any]) -> str:

@@ -40,9 +40,11 @@ class ModelMember:
         stored = Stored(None if fallback_a is None else int(fallback_a * 10), site.timing.lease_s, site.timing.hold_s)
         self._holder = Holder(self._first_boot, stored, self._keeps_quiet, now * self._rate)
         self._told = _NOTHING
-        """What the last report said that must be told at once: asking, plug-ins, closed, plugged in, confirmed."""
+        """What the last report said that must be told at once: asking, plug-ins, closed, plugged in,
+        how often a command has changed the limit."""
         self.report_due = now
         self.other_due = inf
+        self._turns = 0
         self._cut_at = self._raise_at = inf
         self._quiet_until = -inf
         """A group raises nobody before: somebody may still draw what others shall have."""
@@ -75,7 +77,7 @@ class ModelMember:
             sum([outlet.plug_ins for outlet in self.outlets]),
             sum([outlet.closed for outlet in self.outlets]),
             sum([outlet.vehicle is not None for outlet in self.outlets]),
-            self._holder.number,
+            self._turns,
         )
         if told != self._told:
             self._told, self.report_due = told, now
@@ -99,7 +101,12 @@ class ModelMember:
         return True
 
     def deliver(self, command: Command, now: float) -> None:
-        if self._powered and self._holder.take(command, now * self._rate):
+        if not self._powered:
+            return
+        here = now * self._rate
+        before = self._holder.limit_da(here)
+        if self._holder.take(command, here):
+            self._turns += self._holder.limit_da(here) != before
             self.share(now)
 
     def power(self, on: bool, now: float) -> None:
@@ -119,12 +126,12 @@ class ModelMember:
         self.report_due = now + self._report_s / self._rate
         for outlet in self.outlets:
             outlet.learn(now)
-        asking, plugged, closed, _, number = self._told
+        asking, plugged, closed, _, _ = self._told
         holder, fallback_da = self._holder, self._holder.stored.fallback_da
         return Report(
             holder.boot,
             holder.ask(now * self._rate),
-            number,
+            holder.number,
             self.offered_da,
             self.drawn_a,
             closed > 0,

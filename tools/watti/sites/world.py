@@ -106,6 +106,8 @@ class SiteWorld:
         """From each member to the controller."""
         self.down = [Wire()] * len(self.site.members)
         self.meters = {meter.name: MeterState() for meter in self.site.meters}
+        self.blinded: set[int] = set()
+        """Members whose meter does not answer."""
         self.controller: Controls | None = None
         self._made = made
         self._life = 0
@@ -153,7 +155,8 @@ class SiteWorld:
         if controller is not None and self._clock.true(due := controller.next_wakeup()) <= now:
             controller.step(max(due, self._clock.tells(now)))
         for i, report in self.members.take_reports():
-            self._carry(self.up[i], self._hear, i, report)
+            told = report._replace(drawn_a=nan) if i in self.blinded else report
+            self._carry(self.up[i], self._hear, i, told)
         changed = self.members.take_changed()
         for i in changed:
             self.judge.set_member(i, self.members.drawn_a(i), self.members.exposed_a(i, now))
@@ -221,6 +224,10 @@ class SiteWorld:
 
     def restart(self, i: int) -> None:
         self.members.restart(i, self.now)
+
+    def blind(self, i: int, on: bool) -> None:
+        """The meter of a member answers no longer, or again."""
+        (self.blinded.add if on else self.blinded.discard)(i)
 
     # The building and its meters
 
