@@ -97,7 +97,7 @@ class Controller:
             return
         self._see(i, report, now)
         for building in self.buildings:
-            building.on_report(i, 0.0 if isnan(report.drawn_a) else report.drawn_a)
+            building.on_report(i, 0.0 if isnan(report.drawn_a) else report.drawn_a, row.noted_after)
         self._stale |= last is None or not was_alive or _facts(last) != _facts(report)
         if now >= self._gives_from:
             self._owes.add(i)
@@ -136,6 +136,9 @@ class Controller:
 
     def _plan(self, now: float) -> None:
         self._stale, self._planned_at = False, now
+        for i in [i for i, row in enumerate(self.rows) if self.buildings and not row.alive(now)]:
+            for one in self.buildings:
+                one.on_report(i, 0.0, now)
         building = {b.meter.node: b.load(now) for b in self.buildings}
         limits = self.tree.limits(building)
         shares = allocate(self.tree, [self._claim(i, now) for i in range(len(self.rows))], building)
@@ -151,7 +154,7 @@ class Controller:
         row, seat = self.rows[i], self._seats[i]
         if not row.alive(now) or row.report is None:
             return Claim(row.member.min_a, 0.0, standing_a=row.exposure_da(now) / 10)
-        stands = max(0 if row.member.keeps_quiet else row.fallback_da, row.overdrawn_da(now)) / 10
+        stands = max(row.reserved_da(now), row.overdrawn_da(now)) / 10
         if not seat.asks:
             return Claim(row.member.min_a, 0.0, standing_a=stands)
         rank = self._rank(seat, now)

@@ -41,6 +41,7 @@ class Building:
         self._at = -inf
         self._total: tuple[float, ...] = ()
         """A total that was read, and waits for the reports of ..."""
+        self._read_at = -inf
         self._waits_for: set[int] = set()
         self._least: list[float] = []
         """What each member drew at least when it was read."""
@@ -56,23 +57,24 @@ class Building:
         if not self.meter.lines_sure:
             read = [max(read)] * len(read)
         if self.meter.measures is Measures.TOTAL:
-            self._on_total(read, drawn, most)
+            self._on_total(read, drawn, most, now)
         else:
             self._wanted = tuple(read)
         self._believed = tuple(map(max, self._believed, self._wanted))
 
-    def _on_total(self, read: Sequence[float], drawn: Sequence[float], most: Sequence[float]) -> None:
+    def _on_total(self, read: Sequence[float], drawn: Sequence[float], most: Sequence[float], now: float) -> None:
         if not self._waits_for:
             self._total, self._least = tuple(read), list(drawn)
-            self._waits_for = set(self._members)
+            self._read_at, self._waits_for = now, set(self._members)
         at_once = [t - e for t, e in zip(read, self._magnitudes(most), strict=True)]
         if max(read) > self._limit_a:
             at_once = [t - e for t, e in zip(read, self._magnitudes(drawn), strict=True)]
         self._wanted = tuple(map(max, self._wanted, at_once))
 
-    def on_report(self, member: int, drawn: float) -> None:
-        """A member has reported what it draws, A; from one that is lost nothing can be taken off."""
-        if member not in self._waits_for:
+    def on_report(self, member: int, drawn: float, noted_after: float) -> None:
+        """A member has reported what it drew, A, at some time after `noted_after`; one that is lost draws nothing that
+        could be taken off."""
+        if member not in self._waits_for or noted_after < self._read_at:
             return
         self._waits_for.discard(member)
         self._least[member] = min(self._least[member], drawn)

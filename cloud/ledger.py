@@ -59,7 +59,8 @@ class Row:
         self._settle_s = member.settle_s * times.slow
         self._number = 0
         self._confirmed = 0
-        self._noted_after = -inf
+        self.noted_after = -inf
+        """Its newest report was made later than this, however long it was under way."""
         self._alive_at = -inf
         """It took a command whose question it had noted later than this."""
         self._sent: list[_Sent] = []
@@ -80,11 +81,12 @@ class Row:
             return False
         if last is not None and last.boot != report.boot:
             self._begin_life(last.boot, now)
+        reserved_da = self.reserved_da(now)
         self.report, self.heard_at = report, now
         self._number = max(self._number, report.confirmed)
         if report.confirmed > self._confirmed:
-            self._confirm(report, now)
-        self._noted_after = self._told_at(report.confirmed)
+            self._confirm(report, reserved_da, now)
+        self.noted_after = self._told_at(report.confirmed)
         if not report.closed:
             self._settling.clear()
         return True
@@ -96,12 +98,12 @@ class Row:
         self._sent.clear()
         self._confirmed = self._lapsed_da = 0
 
-    def _confirm(self, report: Report, now: float) -> None:
-        """A command is in force: what was told before is drawn for a while, then no longer."""
+    def _confirm(self, report: Report, reserved_da: int, now: float) -> None:
+        """A command is in force: what was told before, or taken without being told, is drawn for a while, no longer."""
         older = [sent.limit_da for sent in self._sent if sent.number < report.confirmed]
         self._sent = [sent for sent in self._sent if sent.number >= report.confirmed]
         self._settling.append((max(older, default=0), now + self._settle_s))
-        self._settling.append((min(self._lapsed_da, self._fallback_da), now + self._settle_s))
+        self._settling.append((reserved_da, now + self._settle_s))
         self._confirmed, self._lapsed_da = report.confirmed, 0
         if self._sent and self._sent[0].number == report.confirmed:
             self._alive_at = max(self._alive_at, self._sent[0].noted_after)
@@ -115,13 +117,13 @@ class Row:
         assert self.report is not None, "nobody to tell"
         times, self._number = self._times, self._number + 1
         ends_at = self.heard_at + times.held_s + self._settle_s
-        self._sent.append(_Sent(self._number, limit_da, now, ends_at, self._noted_after))
+        self._sent.append(_Sent(self._number, limit_da, now, ends_at, self.noted_after))
         boot, question = self.report.boot, self.report.question
         return Command(boot, self._number, question, limit_da, times.lease_s, times.hold_s, self.fallback_da, reason)
 
     def exposure_da(self, now: float) -> int:
         """The most that it may draw now or, if its controller is lost to it, before the others can have made room."""
-        return max(self._told_da(now), self.overdrawn_da(now), self._reserved_da(now))
+        return max(self._told_da(now), self.overdrawn_da(now), self.reserved_da(now))
 
     def granted_da(self, now: float) -> int:
         """What it was told last and may still offer."""
@@ -158,7 +160,7 @@ class Row:
         """What it may come up to: what it holds may still be an older one."""
         return max(self.fallback_da, self.report.fallback_da if self.report else 0)
 
-    def _reserved_da(self, now: float) -> int:
+    def reserved_da(self, now: float) -> int:
         """Its fallback where it may come up to it before others can have made room, else what it keeps of its lease."""
         fallback = self._fallback_da
         if not self.member.keeps_quiet or now + self._times.room_s >= self._alive_at + self._times.rises_s:

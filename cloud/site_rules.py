@@ -152,7 +152,7 @@ def _timing(site: Site) -> Iterator[Problem]:
     elif timing.hold_s < least_hold_s(timing, site.members):
         text = (
             f"expected at least {least_hold_s(timing, site.members):.1f} s, in which the others can make room for a "
-            "member that is lost: lease + slowest settle_s + 4 reports, with drift, less its lease "
+            "member that is lost: lease + slowest settle_s + 6 reports + 2 s, with drift, less its lease "
             f"(got {timing.hold_s:g})"
         )
         yield Problem(("timing", "hold_s"), text)
@@ -161,7 +161,7 @@ def _timing(site: Site) -> Iterator[Problem]:
 def least_hold_s(timing: Timing, members: Sequence[Member]) -> float:
     """How long after its lease a member must wait with its fallback, so that silence is noticed and room is made."""
     settle_s = max((m.settle_s for m in members), default=0.0)
-    room = (timing.lease_s + settle_s) * (1 + timing.drift) + 4 * timing.report_s
+    room = (timing.lease_s + settle_s) * (1 + timing.drift) + 6 * timing.report_s + 2.0
     return room / (1 - timing.drift) - timing.lease_s
 
 

@@ -90,9 +90,9 @@ def total(**more: Any) -> Building:
 def test_what_the_stations_drew_is_taken_off_when_they_have_said_so_before_and_after() -> None:
     one = total(angle_deg=0.0)
     one.on_reading((100.0, 90.0, 50.0), [30.0, 20.0], [48.0, 48.0], 0.0)
-    one.on_report(0, 30.0)
+    one.on_report(0, 30.0, 0.0)
     assert one.load(0.0)[0] == pytest.approx(4.0)  # so far only what can't be theirs at all: 100 - 96
-    one.on_report(1, 15.0)
+    one.on_report(1, 15.0, 0.0)
     assert one.load(0.0) == pytest.approx((55.0, 45.0, 50.0))
 
 
@@ -102,8 +102,8 @@ def test_building_and_stations_may_be_out_of_phase() -> None:
     stations = 50.0
     read_a = sqrt(beside**2 + stations**2 + 2 * beside * stations * cos(radians(30.0)))
     one.on_reading((read_a, 0.0, 0.0), [50.0, 0.0], [50.0, 0.0], 0.0)
-    one.on_report(0, 50.0)
-    one.on_report(1, 0.0)
+    one.on_report(0, 50.0, 0.0)
+    one.on_report(1, 0.0, 0.0)
     assert one.load(0.0)[0] == pytest.approx(beside)
 
 
@@ -122,6 +122,16 @@ def test_above_the_limit_all_that_is_not_reported_is_the_building_s() -> None:
 def test_a_member_that_is_lost_has_nothing_taken_off() -> None:
     one = total(angle_deg=0.0)
     one.on_reading((100.0, 100.0, 0.0), [30.0, 30.0], [48.0, 48.0], 0.0)
-    one.on_report(0, 30.0)
-    one.on_report(1, 0.0)
+    one.on_report(0, 30.0, 0.0)
+    one.on_report(1, 0.0, 0.0)
     assert one.load(0.0)[0] == pytest.approx(70.0)
+
+
+def test_a_report_that_was_long_under_way_says_nothing_of_what_was_drawn_since() -> None:
+    one = total(angle_deg=0.0)
+    one.on_reading((100.0, 100.0, 0.0), [30.0, 0.0], [48.0, 0.0], 7.0)
+    one.on_report(1, 0.0, 7.0)
+    one.on_report(0, 30.0, 6.9)
+    assert one.load(7.0)[0] == pytest.approx(52.0)  # so far only what can't be theirs
+    one.on_report(0, 10.0, 7.0)
+    assert one.load(7.0)[0] == pytest.approx(90.0)

@@ -175,3 +175,15 @@ def test_one_that_is_lost_is_granted_nothing_when_its_lease_is_over() -> None:
     assert book.row.granted_da(over - 0.01) == 300
     assert book.row.granted_da(over) == 0
     assert not book.row.alive(over)
+
+
+def test_a_fallback_that_it_had_come_up_to_is_drawn_for_a_while_after_a_lower_command() -> None:
+    book = Book()
+    book.report(0.0)
+    book.tell(0, 0.0)
+    book.report(1.0)
+    assert book.row.exposure_da(1.0 + SETTLE_S - 0.01) == FALLBACK_DA
+    book.tell(0, 1.0)
+    book.report(2.0)
+    assert book.row.exposure_da(1.0 + SETTLE_S) == FALLBACK_DA
+    assert book.row.exposure_da(2.0 + SETTLE_S) == 0

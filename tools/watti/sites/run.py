@@ -11,7 +11,7 @@ from cloud.fallback import choose
 from cloud.lines import watts_per_ampere
 from cloud.link import Command, Report, Wish
 from cloud.policies import POLICIES
-from cloud.site import Site
+from cloud.site import Measures, Site
 from cloud.site_rules import SiteError
 from cloud.tree import Tree
 from firmware.config import ConfigError
@@ -260,10 +260,12 @@ def _until_followed(scenario: SiteScenario, period_s: float, stale_after_s: floa
     timing, network = scenario.site.timing, scenario.network
     faults = {event.do for event in scenario.events}
     read_s = (stale_after_s if "meter" in faults else period_s) + MeterState().delay_s
+    if any(meter.measures is Measures.TOTAL for meter in scenario.site.meters):
+        read_s += timing.report_s  # what the stations draw has to be known as well
     away = network.loss > 0 or not faults.isdisjoint({"offline", "power_off", "restart", "controller_off"})
     told_s = timing.lease_s if away else 2 * network.delay_s
     settle_s = max(member.settle_s for member in scenario.site.members)
-    return (read_s + told_s + settle_s) * (1 + timing.drift) + _DECIDES_S
+    return (read_s + told_s + settle_s + _DECIDES_S) * (1 + timing.drift)
 
 
 _DECIDES_S = 1.0
