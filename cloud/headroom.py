@@ -60,6 +60,11 @@ class Building:
             self._on_total(read, drawn, most, now)
         else:
             self._wanted = tuple(read)
+        self._take_back()
+
+    def _take_back(self) -> None:
+        """Load that comes counts at once. More than the limit leaves no less room, and would only take longer to fall."""
+        self._wanted = tuple(min(a, self._limit_a) for a in self._wanted)
         self._believed = tuple(map(max, self._believed, self._wanted))
 
     def _on_total(self, read: Sequence[float], drawn: Sequence[float], most: Sequence[float], now: float) -> None:
@@ -80,7 +85,7 @@ class Building:
         self._least[member] = min(self._least[member], drawn)
         if not self._waits_for:
             self._wanted = tuple(map(self._beside, self._total, self._magnitudes(self._least)))
-            self._believed = tuple(map(max, self._believed, self._wanted))
+            self._take_back()
 
     def _beside(self, total: float, stations: float) -> float:
         """The most that the building can have in a total (A) of which the stations have theirs."""

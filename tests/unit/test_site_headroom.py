@@ -116,7 +116,7 @@ def test_load_that_cannot_be_the_stations_counts_at_once() -> None:
 def test_above_the_limit_all_that_is_not_reported_is_the_building_s() -> None:
     one = total()
     one.on_reading((230.0, 0.0, 0.0), [20.0, 0.0], [48.0, 48.0], 0.0)
-    assert one.load(0.0)[0] == pytest.approx(210.0)
+    assert one.load(0.0)[0] == LIMIT_A  # 210, and more than all leaves no less room
 
 
 def test_a_member_that_is_lost_has_nothing_taken_off() -> None:
@@ -135,3 +135,10 @@ def test_a_report_that_was_long_under_way_says_nothing_of_what_was_drawn_since()
     assert one.load(7.0)[0] == pytest.approx(52.0)  # so far only what can't be theirs
     one.on_report(0, 10.0, 7.0)
     assert one.load(7.0)[0] == pytest.approx(90.0)
+
+
+def test_a_wild_reading_is_over_as_soon_as_a_full_load_would_be() -> None:
+    one = building(sure(worst_a=0.0, ramp_a_per_s=100.0))
+    read(one, (1e9, 0.0, 0.0), 0.0)
+    read(one, (0.0, 0.0, 0.0), 1.0)
+    assert one.load(3.0)[0] == 0.0

@@ -105,7 +105,7 @@ def _bound_s(site: Site, *, calm: bool) -> float:
     settle_s = max(member.settle_s for member in site.members)
     seen_s = max((meter.period_s + (0 if calm else meter.stale_after_s) for meter in site.meters), default=0.0)
     if any(meter.measures is Measures.TOTAL for meter in site.meters):
-        seen_s += timing.report_s * (1 if calm else 4)
+        seen_s += timing.report_s * (4 if calm else 8)  # each of two readings waits for reports that were made after it
     told_s = 0.5 if calm else timing.lease_s
     return (seen_s + told_s + settle_s + _PLANS_S) * slow
 
