@@ -5,6 +5,7 @@ Each member is a world of its own: nothing goes between two of them but through 
 
 from collections.abc import Iterable, Sequence
 from functools import partial
+from math import inf
 from typing import cast
 
 from cloud.link import Command, Report
@@ -176,13 +177,21 @@ class _FirmwareMember:
         return App(setup, boot.board, boot.rng, boot.inputs, boot.now, memory)
 
     def _observe(self, station: int) -> None:
-        self.changed |= self.said[station].see(self.world.slots[station].plant, self.world.now)
+        said = self.said[station]
+        if said.see(self.world.slots[station].plant, self.world.now):
+            self.changed = True
+            if said.falls_at > self.world.now:
+                self.world.at(said.falls_at, self._fall)
         if station == 0 and not self._sends:
             app = cast(App | None, self.world.slots[0].node)
             due = app is not None and (app.has_news or self.world.now >= self._reports_at)
             if due:  # not from here: the firmware may be in the middle of something
                 self._sends = True
                 self.world.at(self.world.now, self._send)
+
+    def _fall(self) -> None:
+        """No vehicle follows an offer of before any longer."""
+        self.changed = True
 
     def _send(self) -> None:
         """A report leaves, unless its station has died or stands still."""
@@ -222,6 +231,11 @@ class _Said:
             self._before.append((self._seen[0], now + _TIMING.reaction_s))
         self._seen = seen
         return True
+
+    @property
+    def falls_at(self) -> float:
+        """When the newest of the higher offers is over."""
+        return self._before[-1][1] if self._before else -inf
 
     def exposed_a(self, now: float) -> float:
         offered, drawn, closed = self._seen
