@@ -174,7 +174,10 @@ class Controller:
     def _aim(self, i: int, seat: _Seat, share: Share, now: float) -> None:
         """Take over what a member is to get, and turn by turn who is served while not all minimums fit."""
         served = seat.asks and share.bound.why != "waiting"
-        seat.target_da = round(share.amps * 10) if served and self.rows[i].alive(now) else 0
+        row = self.rows[i]
+        seat.target_da = round(share.amps * 10) if served and row.alive(now) else 0
+        if row.overdrawn_da(now):
+            seat.target_da = min(seat.target_da, row.granted_da(now))  # it is not told more for taking more
         seat.bound = str(share.bound)
         if not served:
             if seat.turn_from < inf:

@@ -65,6 +65,7 @@ class Row:
         """It took a command whose question it had noted later than this."""
         self._sent: list[_Sent] = []
         self._settling: list[tuple[int, float]] = []
+        self._overdrawn_da = 0
         self._lapsed_da = 0
         """The most of its commands that have ended by time: of that it keeps what its fallback allows."""
         self._former: set[int] = set()
@@ -89,6 +90,8 @@ class Row:
         self.noted_after = self._told_at(report.confirmed)
         if not report.closed:
             self._settling.clear()
+        over = report.drawn_a * 10 > max(self._told_da(now), self.reserved_da(now)) + METER_TOLERANCE_DA
+        self._overdrawn_da = min(ceil(report.drawn_a * 10), round(self.member.rating_a * 20)) if over else 0
         return True
 
     def _begin_life(self, former: int, now: float) -> None:
@@ -149,11 +152,9 @@ class Row:
         return most
 
     def overdrawn_da(self, now: float) -> int:
-        """What its meter shows, where that is above all that it may still draw: a vehicle does not obey. Else 0."""
-        report = self.report
-        if report is None or not self.alive(now) or not report.drawn_a * 10 > self._told_da(now) + METER_TOLERANCE_DA:
-            return 0
-        return min(ceil(report.drawn_a * 10), round(self.member.rating_a * 20))
+        """What its meter showed in its newest report, where that was above all that it may have drawn: a vehicle does not
+        obey. Else 0."""
+        return self._overdrawn_da if self.alive(now) else 0
 
     @property
     def _fallback_da(self) -> int:

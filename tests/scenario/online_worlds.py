@@ -23,6 +23,7 @@ SWITCH_A = 48.0
 FALLBACK_A = 12.0
 _AGAIN_S = 4.0
 """The same is not said again sooner."""
+_ROUNDING_S = 1e-6  # a raise may come by so much sooner: the member's clock is another
 SINGLE_S = TIMING.reaction_s + 0.2
 """A station alone comes down at once: a vehicle's reaction and the contactor."""
 
@@ -77,7 +78,7 @@ class Told:
         self.now = 0.0
         self.wanted_a = SWITCH_A
         self.fallback_a = FALLBACK_A
-        self.loss, self.delay_s = 0.0, 0.0
+        self.loss, self.delay_s, self.mute_until = 0.0, 0.0, 0.0
         self.reports: list[Report] = []
         self.wrong = ""
         """The first moment when more could be drawn than may be."""
@@ -116,8 +117,9 @@ class Told:
             self.law.on_report(report, self.now)
             self.reports.append(report)
             self._answer(report)
-        if self.law.limit_a(self.now) != self._judge.limit_set_a:
-            self._judge.turned(self.law.limit_a(self.now), self.now)
+        limit_a = max(self.law.limit_a(self.now), self.law.limit_a(self.now + _ROUNDING_S))
+        if limit_a != self._judge.limit_set_a:
+            self._judge.turned(limit_a, self.now)
         self._judge.look(self.members.exposed_a(0, self.now), self.now)
         if self._judge.violations and not self.wrong:
             self.wrong = f"above the limit: {self._judge.violations[0]}"
@@ -125,7 +127,9 @@ class Told:
     def _answer(self, report: Report) -> None:
         limit_da, fallback_da = int(self.wanted_a * 10), int(self.fallback_a * 10)
         news = (report.boot, limit_da, fallback_da)
-        if (news == self._said and self.now < self._said_at + _AGAIN_S) or self._rng.random() < self.loss:
+        if (news == self._said and self.now < self._said_at + _AGAIN_S) or self.now < self.mute_until:
+            return
+        if self._rng.random() < self.loss:
             return
         self._said, self._said_at = news, self.now
         self._number += 1
@@ -207,8 +211,7 @@ def _mishap(told: Told, rng: Random) -> Callable[[], None]:
         told.at(told.now + for_s, lambda: world.line.join(station, "both"))
 
     def silence() -> None:
-        before, told.loss = told.loss, 1.0
-        told.at(told.now + 80.0, lambda: setattr(told, "loss", before))
+        told.mute_until = told.now + 80.0
 
     def outage() -> None:
         told.power(False)
@@ -219,6 +222,6 @@ def _mishap(told: Told, rng: Random) -> Callable[[], None]:
 
 def _heal(told: Told) -> None:
     """A network without faults, and at each station a vehicle that takes all there is."""
-    told.loss, told.delay_s, told.wanted_a = 0.0, 0.0, _LAST_A
+    told.loss, told.delay_s, told.mute_until, told.wanted_a = 0.0, 0.0, 0.0, _LAST_A
     for station in range(told.stations):
         told.plug(station)

@@ -12,11 +12,11 @@ from cloud.link import Wish
 from cloud.site import Kind, Member, Node, Phases
 from firmware.config import ConfigError
 from hal.simulated.vehicle_spec import VehicleSpec
-from watti.scenario import CONFIGS, Event
+from watti.scenario import CONFIGS, Event, is_of_a_site
 from watti.sites.arrivals import Place, Visit, arrivals_csv, overlaps, places, wanting
 from watti.sites.generator import HABITS, Habit, draw
 from watti.sites.load import Load, load_csv
-from watti.sites.scenario import Network, SiteScenario, is_of_a_site, load_site_scenario
+from watti.sites.scenario import Network, SiteScenario, load_site_scenario
 
 SHIPPED = sorted((CONFIGS / "scenarios").glob("site_*.toml"))
 SITE = """

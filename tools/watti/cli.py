@@ -325,10 +325,17 @@ def _simulate(commands: "Commands") -> None:
         commands,
         "simulate",
         "watti.simulate:run",
-        "run a scenario with the same firmware in virtual time",
-        "simulate configs/scenarios/maker_page.toml --trace trace.csv --json",
+        "run a scenario in virtual time: a circuit with the same firmware, or a site and its controller",
+        "simulate configs/scenarios/maker_page.toml --trace trace.csv --json\n"
+        "  watti simulate configs/scenarios/site_day.toml --policy equal --policy uncontrolled --report day.html",
     )
     command.add_argument("scenario", type=Path, metavar="SCENARIO", help="the scenario's file")
+    command.add_argument(
+        "--policy",
+        action="append",
+        metavar="P",
+        help="of a site, instead of the scenario's: equal, priority, first_come or uncontrolled; again to compare",
+    )
     command.add_argument("--trace", type=Path, metavar="F.csv", help="write every change of every station to this file")
     command.add_argument(
         "--report", type=Path, metavar="F.html", help="write a page with plots and tables that opens offline"

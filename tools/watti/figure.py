@@ -67,9 +67,9 @@ def _layout(recording: Recording, rows: Rows, names: Sequence[str], duration_s: 
         "barmode": "overlay",
         "uniformtext": {"minsize": 9, "mode": "hide"},
         "dragmode": "zoom",
-        "xaxis": _time_axis(duration_s) | {"anchor": f"y{2 + len(stations)}"},
-        "xaxis2": _time_axis(duration_s) | {"anchor": "y", "matches": "x", "overlaying": "x"},
-        "xaxis3": _time_axis(duration_s) | {"anchor": "y2", "matches": "x", "overlaying": "x"},
+        "xaxis": time_axis(duration_s) | {"anchor": f"y{2 + len(stations)}"},
+        "xaxis2": time_axis(duration_s) | {"anchor": "y", "matches": "x", "overlaying": "x"},
+        "xaxis3": time_axis(duration_s) | {"anchor": "y2", "matches": "x", "overlaying": "x"},
         "yaxis": _amps_axis(rows.domain(rows.total), top_a * 1.06, "A, all stations"),
         "yaxis2": {
             "domain": rows.domain(rows.states),
@@ -80,13 +80,13 @@ def _layout(recording: Recording, rows: Rows, names: Sequence[str], duration_s: 
             "showgrid": False,
             "zeroline": False,
         },
-        "legend": _legend(rows.y(rows.total[0] - 8)),
-        "legend2": _legend(rows.y(rows.states[0] - 34)),
-        "legend3": _legend(rows.y(rows.states[0] - 6)),
+        "legend": legend(rows.y(rows.total[0] - 8)),
+        "legend2": legend(rows.y(rows.states[0] - 34)),
+        "legend3": legend(rows.y(rows.states[0] - 6)),
         "annotations": [
-            _heading(rows.y(rows.total[0] - 42), "What all vehicles draw together, against the limit"),
-            _heading(rows.y(rows.states[0] - 92), "Pilot states, events and faults"),
-            _heading(rows.y(rows.stations[0][0] - 8), "Each station: offered (black line) and drawn (area), A"),
+            heading(rows.y(rows.total[0] - 42), "What all vehicles draw together, against the limit"),
+            heading(rows.y(rows.states[0] - 92), "Pilot states, events and faults"),
+            heading(rows.y(rows.stations[0][0] - 8), "Each station: offered (black line) and drawn (area), A"),
         ],
     }
     for i, row in enumerate(rows.stations):
@@ -94,7 +94,7 @@ def _layout(recording: Recording, rows: Rows, names: Sequence[str], duration_s: 
     return layout
 
 
-def _time_axis(duration_s: float) -> Trace:
+def time_axis(duration_s: float) -> Trace:
     """Moments of the scenario as h:mm:ss; where there are several days, each is named where it begins."""
     days = duration_s >= 86400
     day = "\nday %-j" if days else ""
@@ -139,7 +139,7 @@ def _amps_axis(domain: list[float], top_a: float, title: str) -> Trace:
     }
 
 
-def _legend(y: float) -> Trace:
+def legend(y: float) -> Trace:
     """Only words: a stack would show a wrong sum if one of its stations could be hidden."""
     return {
         "orientation": "h",
@@ -154,7 +154,7 @@ def _legend(y: float) -> Trace:
     }
 
 
-def _heading(y: float, text: str) -> Trace:
+def heading(y: float, text: str) -> Trace:
     return {
         "text": f"<b>{text}</b>",
         "x": 0,

@@ -116,6 +116,12 @@ def load_scenario(path: Path, library: Path = CONFIGS / "vehicles") -> Scenario:
     )
 
 
+def is_of_a_site(document: Mapping[str, Any]) -> bool:
+    """Whether it is a scenario of a site (`watti.sites.scenario`), which names the site's file."""
+    head = document.get("scenario")
+    return isinstance(head, dict) and "site" in head
+
+
 def load_vehicles(directory: Path = CONFIGS / "vehicles") -> dict[str, VehicleSpec]:
     """The vehicles of a directory, one a file, by name. Raises `ConfigError` with the errors of all files."""
     vehicles: dict[str, VehicleSpec] = {}

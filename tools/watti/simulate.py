@@ -8,17 +8,24 @@ from contextlib import ExitStack
 from importlib.util import find_spec
 from typing import Any
 
-from firmware.config import ConfigError
+from firmware.config import ConfigError, read_toml
 from firmware.rotary import Chart
 from watti.outputs import whole_file
 from watti.recording import Recording
-from watti.scenario import CONFIGS, load_scenario
+from watti.scenario import CONFIGS, is_of_a_site, load_scenario
 from watti.simulation import Simulation
 
 
 def run(args: Namespace) -> int:
+    if is_of_a_site(read_toml(args.scenario)):
+        from watti.sites import command
+
+        _check_outputs(args)
+        return command.run(args)
     scenario = load_scenario(args.scenario)
     _check_outputs(args)
+    if args.policy:
+        raise ConfigError(["--policy: expected a scenario of a site, which has a controller"])
     seed = scenario.seed if args.seed is None else args.seed
     chart = Chart.load(CONFIGS / "rotary.toml")
     recording = None if args.report is None else Recording([spec.name for spec in scenario.stations])

@@ -141,7 +141,6 @@ class SiteRun:
                 world.at(visit.departs_s, self._leave, visit)
         for event in scenario.events:
             self._plan_event(event, wire)
-        self.judge.swapped = any(event.args.get("fault") == "swapped" for event in scenario.events)
         if sampled:
             for k in range(_SAMPLES + 1):
                 world.at(scenario.duration_s * k / _SAMPLES, self._sample)

@@ -48,12 +48,6 @@ class SiteScenario:
     events: tuple[Event, ...]
 
 
-def is_of_a_site(document: Mapping[str, Any]) -> bool:
-    """Whether a scenario's document is one of these."""
-    head = document.get("scenario")
-    return isinstance(head, dict) and "site" in head
-
-
 def load_site_scenario(path: Path, seed: int | None = None) -> SiteScenario:
     """Read a scenario; `seed` instead of its own. Raises `ConfigError` with every error of it, of its site's file and
     of its CSV files."""
