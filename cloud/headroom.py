@@ -6,15 +6,20 @@ which transformer is on which line, every line counts what the fullest one carri
 `stale_after_s` is the worst case. Load that comes counts at once; load that goes is believed at `ramp_a_per_s`.
 
 A meter of the *total* sees the stations too. What they drew while it measured is taken off: the less of what each
-reported before and after, added up as phasors. Building and stations may be out of phase by `angle_deg`, so from
+reported before and after, added up as phasors; the most of three readings counts, as a vehicle may have paused at one
+of them and said nothing of it. Building and stations may be out of phase by `angle_deg`, so from
 |T| = |B + E| follows |B| <= sqrt(T^2 - E^2 sin^2) - E cos. Two things count at once: what exceeds even the most that
 the stations may draw, and all that is not theirs when a total is above its limit.
 """
 
+from collections import deque
 from collections.abc import Callable, Sequence
 from math import cos, inf, isfinite, radians, sin, sqrt
 
 from cloud.site import Measures, Meter
+
+_READINGS = 3
+"""Of a total that are believed together."""
 
 Magnitudes = Callable[[Sequence[float]], Sequence[float]]
 """Amperes of all members -> A in each line of the metered node."""
@@ -41,6 +46,7 @@ class Building:
         self._at = -inf
         self._total: tuple[float, ...] = ()
         """A total that was read, and waits for the reports of ..."""
+        self._recent = deque([self._worst] * _READINGS, _READINGS)
         self._read_at = -inf
         self._waits_for: set[int] = set()
         self._least: list[float] = []
@@ -84,7 +90,8 @@ class Building:
         self._waits_for.discard(member)
         self._least[member] = min(self._least[member], drawn)
         if not self._waits_for:
-            self._wanted = tuple(map(self._beside, self._total, self._magnitudes(self._least)))
+            self._recent.append(tuple(map(self._beside, self._total, self._magnitudes(self._least))))
+            self._wanted = tuple(map(max, *self._recent))
             self._take_back()
 
     def _beside(self, total: float, stations: float) -> float:

@@ -82,6 +82,14 @@ def test_lines_that_nobody_has_checked_count_what_the_fullest_carries() -> None:
 # A meter of the total
 
 
+def thrice(one: Building, amps: Sequence[float], before: Sequence[float], after: Sequence[float]) -> None:
+    """Three readings, each with what both members reported before and after."""
+    for _ in range(3):
+        one.on_reading(amps, before, [48.0, 48.0], 0.0)
+        for i, drawn in enumerate(after):
+            one.on_report(i, drawn, 0.0)
+
+
 def total(**more: Any) -> Building:
     meter = sure(measures=Measures.TOTAL, worst_a=0.0, ramp_a_per_s=1000.0, **more)
     return building(meter, members=(0, 1))
@@ -94,6 +102,15 @@ def test_what_the_stations_drew_is_taken_off_when_they_have_said_so_before_and_a
     assert one.load(0.0)[0] == pytest.approx(4.0)  # so far only what can't be theirs at all: 100 - 96
     one.on_report(1, 15.0, 0.0)
     assert one.load(0.0) == pytest.approx((55.0, 45.0, 50.0))
+
+
+def test_the_most_of_three_readings_counts_as_a_vehicle_may_have_paused_at_one() -> None:
+    one = total(angle_deg=0.0)
+    thrice(one, (100.0, 100.0, 50.0), [30.0, 20.0], [30.0, 20.0])
+    one.on_reading((70.0, 70.0, 50.0), [30.0, 20.0], [48.0, 48.0], 0.0)  # member 0 draws nothing just now
+    one.on_report(0, 30.0, 0.0)
+    one.on_report(1, 20.0, 0.0)
+    assert one.load(0.0)[0] == pytest.approx(50.0)
 
 
 def test_building_and_stations_may_be_out_of_phase() -> None:
