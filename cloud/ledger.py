@@ -152,8 +152,7 @@ class Row:
         return most
 
     def overdrawn_da(self, now: float) -> int:
-        """What its meter showed in its newest report, where that was above all that it may have drawn: a vehicle does not
-        obey. Else 0."""
+        """What its meter showed in its newest report, where that was above all that it may have drawn; else 0."""
         return self._overdrawn_da if self.alive(now) else 0
 
     @property
