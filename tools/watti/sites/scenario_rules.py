@@ -84,17 +84,17 @@ def _arrivals(known: Known) -> Check:
 
 def _event(further_keys: Mapping[str, Fields], at: Check) -> Check:
     do = choice(*further_keys)
+    no_do = table({required("do"): do})
     checks = {
         word: table({required("at_s"): at, required("do"): do, **fields}, f'not a key of do = "{word}"')
         for word, fields in further_keys.items()
     }
 
     def check(value: Any) -> Event:
-        word = value.get("do") if isinstance(value, dict) else None
-        if isinstance(word, str) and word in checks:
-            valid = checks[word](value)
-        else:
-            valid = table({required("do"): do})({"do": word} if isinstance(value, dict) and "do" in value else value)
+        if not isinstance(value, dict):
+            raise expected("a table", value)
+        known = isinstance(value.get("do"), str) and value["do"] in checks
+        valid = checks[value["do"]](value) if known else no_do({key: value[key] for key in value.keys() & {"do"}})
         at_s, word, station = valid.pop("at_s"), valid.pop("do"), valid.pop("station", None)
         return Event(at_s, word, station, valid)
 
