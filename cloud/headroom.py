@@ -69,7 +69,7 @@ class Building:
         self._take_back()
 
     def _take_back(self) -> None:
-        """Load that comes counts at once. More than the limit leaves no less room, it would only take longer to fall."""
+        """Load that comes counts at once. More than the limit leaves no less room, and only takes longer to fall."""
         self._wanted = tuple(min(a, self._limit_a) for a in self._wanted)
         self._believed = tuple(map(max, self._believed, self._wanted))
 

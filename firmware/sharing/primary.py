@@ -21,7 +21,7 @@ from firmware.sharing.members import Member
 from firmware.sharing.refusals import Refusal
 from firmware.sharing.rivals import Phase, Rivals
 from firmware.station import Station
-from firmware.timing import Timing
+from firmware.timing import MIN_OFFER_DA, Timing
 from hal.api import BusPort
 
 _LISTEN_S = 0.02  # beyond one poll period, so that a sitting primary is heard for sure
@@ -180,6 +180,8 @@ class Primary:
         """The most that a controller lets the group have now; None = it has none. As with a turned switch, a lower
         limit stops every raise at once and binds one release time later."""
         limit_da = self.switch_da if online_da is None else min(self.switch_da, online_da)
+        if limit_da < MIN_OFFER_DA:
+            limit_da = 0  # no pilot says so little
         if limit_da != self.limit_da:
             self.limit_da = limit_da
             self.group.ledger.change_limit(limit_da, now)

@@ -6,6 +6,7 @@ alone. `story` hurts one by seed; its verdict is the first thing that is wrong.
 
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
+from functools import partial
 from heapq import heappop, heappush
 from math import inf
 from random import Random
@@ -193,11 +194,14 @@ def _happenings(told: Told, rng: Random) -> Iterator[tuple[float, Callable[[], N
     told.loss, told.delay_s = rng.choice((0.0, 0.3, 0.8)), rng.choice((0.0, 1.0, 30.0))
     for _ in range(rng.randint(5, 20)):
         amps = rng.choice((0.0, 5.0, 6.0, 8.0, 12.0, 20.0, 30.0, 48.0, 60.0))
-        yield rng.uniform(0, END_S), lambda amps=amps: setattr(told, "wanted_a", amps)  # type: ignore[misc]
+        yield rng.uniform(0, END_S), partial(setattr, told, "wanted_a", amps)
+    for _ in range(rng.randint(0, 2)):
+        amps = rng.choice((0.0, 6.0, 12.0, 20.0))
+        yield rng.uniform(0, END_S), partial(setattr, told, "fallback_a", amps)
     for station in range(told.stations):
         for _ in range(rng.randint(1, 2)):
             car = rng.choice((WORST, WORST, SLOW, SMALL))
-            yield rng.uniform(15.0, 200.0), lambda i=station, car=car: told.plug(i, car)  # type: ignore[misc]
+            yield rng.uniform(15.0, 200.0), partial(told.plug, station, car)
     for _ in range(rng.randint(0, 3)):
         yield rng.uniform(30.0, END_S), _mishap(told, rng)
 

@@ -134,13 +134,14 @@ def test_what_the_others_have_drawn_is_kept_and_is_no_controller() -> None:
 
 
 SOUND = json.loads(Kept(100, LEASE_S, HOLD_S).record())
+_WRONG: tuple[object, ...] = (-1, "1", [], True, inf, nan, 10**400)
 SPOILT = [
     b"\xff",
     b"{",
     b"[]",
     b"{}",
     b"[" * 100_000,
-    *(json.dumps(SOUND | {key: value}).encode() for key in SOUND for value in (-1, "1", [], True, inf, nan, 10**400)),
+    *(json.dumps(SOUND | {key: value}).encode() for key in SOUND for value in _WRONG),
     *(json.dumps(SOUND | {"fallback_da": value}).encode() for value in (1.5, 10_001)),
     *(json.dumps(SOUND | {"lease_s": value}).encode() for value in (0, None)),
 ]
