@@ -10,6 +10,7 @@ from typing import Any
 
 import pytest
 
+from cloud.link import Wish
 from cloud.site import Kind, Member, Node, Phases, Rule, Site
 from watti.cli import main
 from watti.scenario import CONFIGS
@@ -181,6 +182,14 @@ def test_only_nodes_whose_load_is_seen_have_a_bound() -> None:
     assert service == pytest.approx((1.05 + 10 + 0.2 + 6.5 + 1) * 1.01)
 
 
+def test_a_meter_tells_of_the_nodes_above_it() -> None:
+    scenario = dynamic()
+    (meter,) = scenario.site.meters
+    below = replace(scenario, site=replace(scenario.site, meters=(replace(meter, node="parking"),)))
+    service, parking = bounds(below)
+    assert service == parking > 0
+
+
 def test_a_lossy_network_has_the_bound_of_a_lease() -> None:
     assert bounds(dynamic(network=Network(0.1, 0.1)))[0] - bounds(dynamic())[0] == pytest.approx((60 - 0.2) * 1.01)
 
@@ -210,7 +219,9 @@ def test_json_of_a_site(short: Path, capsys: pytest.CaptureFixture[str]) -> None
     result = json.loads(capsys.readouterr().out)
     assert (result["site"], result["stations"], result["vehicles"], result["seed"]) == ("Panel", 8, 1, 5)
     assert list(result["policies"]) == ["equal"]
-    assert result["policies"]["equal"]["members"]["s1"]["peak_a"] == 48.0
+    s1 = result["policies"]["equal"]["members"]["s1"]
+    assert s1["peak_a"] == 48.0
+    assert s1["wanted_kwh"] == round(48 * 208 * 400 / 3.6e6, 3)  # from 300 s to the end
     assert result["policies"]["equal"]["violations"] == []
 
 
@@ -245,7 +256,9 @@ def test_what_is_not_promised_is_no_failure(short: Path, capsys: pytest.CaptureF
     with short.open("a") as file:
         file.write('[[event]]\nat_s = 600\ndo = "load"\nnode = "panel"\namps = 190\n')
     assert main(["simulate", str(short), "--policy", "uncontrolled"]) == 0
-    assert "ABOVE" not in capsys.readouterr().out
+    out = capsys.readouterr().out
+    assert "ABOVE" not in out
+    assert re.search(r"above a limit, s +100.0\n", out)  # to the very end
 
 
 @pytest.mark.parametrize(
@@ -282,6 +295,7 @@ def test_members_that_no_firmware_is_are_named(tmp_path: Path, capsys: pytest.Ca
 def test_events_happen_to_whom_and_when_they_say(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     site = CONFIGS / "sites" / "dynamic.toml"
     events = [
+        'at_s = 6\ndo = "plug"\nstation = "s4"\nweight = 2\n',
         'at_s = 10\ndo = "offline"\nstation = "s1"\nfor_s = 20\n',
         'at_s = 11\ndo = "power_off"\nstation = "s2"\n',
         'at_s = 12\ndo = "power_on"\nstation = "s2"\n',
@@ -302,7 +316,7 @@ def test_events_happen_to_whom_and_when_they_say(tmp_path: Path, monkeypatch: py
 
         monkeypatch.setattr(SiteWorld, verb, call)
 
-    for verb in ("wires", "power", "restart", "meter", "stop_controller", "start_controller"):
+    for verb in ("wires", "power", "restart", "meter", "wish", "stop_controller", "start_controller"):
         noted(verb)
     run = SiteRun(load_site_scenario(path), "equal")
     whole = Wire(delay_s=0.1)
@@ -315,6 +329,7 @@ def test_events_happen_to_whom_and_when_they_say(tmp_path: Path, monkeypatch: py
         (13.0, "restart", 2),
         (14.0, "meter", "main", MeterState("nan")),
         (15.0, "stop_controller"),
+        (16.0, "wish", 3, Wish(weight=2.0)),
         (19.0, "meter", "main", MeterState()),
         (30.0, "wires", 0, whole, whole),
         (35.0, "start_controller"),
