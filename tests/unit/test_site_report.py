@@ -15,9 +15,11 @@ from cloud.site import Kind, Member, Node, Phases, Rule, Site
 from watti.cli import main
 from watti.scenario import CONFIGS
 from watti.sites.compare import aligned, compared, figures, violations
+from watti.sites.figure import figure
 from watti.sites.judge import Above, Verdict
 from watti.sites.run import COLUMNS, Outcome, SiteRun, bounds
 from watti.sites.scenario import Network, SiteScenario, load_site_scenario
+from watti.sites.scenario_rules import CHOICES
 from watti.sites.stays import Stay, Stays
 from watti.sites.truth import Slot
 from watti.sites.world import CUT, MeterState, SiteWorld, Wire
@@ -194,6 +196,16 @@ def test_a_lossy_network_has_the_bound_of_a_lease() -> None:
     assert bounds(dynamic(network=Network(0.1, 0.1)))[0] - bounds(dynamic())[0] == pytest.approx((60 - 0.2) * 1.01)
 
 
+# Plots
+
+
+def test_every_policy_has_a_line_of_its_own() -> None:
+    scenario = dynamic()
+    plots = figure(scenario, [outcome(policy) for policy in CHOICES])
+    assert len({(trace["line"]["color"], trace["line"]["dash"]) for trace in plots["data"][:4]}) == 4
+    assert [trace["name"] for trace in plots["data"][:4]] == list(CHOICES)
+
+
 # The command
 
 SHORT = """
@@ -346,8 +358,8 @@ def test_the_page_of_a_comparison(short: Path, tmp_path: Path, capsys: pytest.Ca
     assert "0 violations: no node was above its limit because of vehicles" in page
     assert re.search(r'<table id="policies"><thead><tr><th></th><th>equal</th><th>uncontrolled</th>', page)
     assert not re.search(r"\$[a-z]", page.replace(page[page.index("<script>") :], ""))
-    (figure,) = re.findall(r'<script id="figure" type="application/json">(.*?)</script>', page)
-    plots = json.loads(figure)
+    (drawn,) = re.findall(r'<script id="figure" type="application/json">(.*?)</script>', page)
+    plots = json.loads(drawn)
     assert [trace["name"] for trace in plots["data"]] == ["equal", "uncontrolled"] * 3 + ["limit"]
     assert {"yaxis", "yaxis2", "yaxis3"} <= plots["layout"].keys()
 

@@ -6,12 +6,18 @@ from typing import NamedTuple
 from watti.figure import heading, legend, time_axis
 from watti.sites.run import Outcome, Sample
 from watti.sites.scenario import SiteScenario
-from watti.traces import BLACK, BLUE, GREEN, ORANGE, PURPLE, VERMILION, Trace, floats, lines_on, times
+from watti.sites.scenario_rules import UNCONTROLLED
+from watti.traces import BLUE, GREEN, GREY, ORANGE, VERMILION, Trace, floats, lines_on, times
 
 _MOST_NODES = 24
 _TOP, _PLOT, _GAP, _BOTTOM = 70, 190, 50, 50
 """Pixels: above the first plot, of a plot, between two, below the last."""
-_STYLES = ((BLUE, "solid"), (ORANGE, "solid"), (GREEN, "solid"), (PURPLE, "solid"), (BLACK, "dot"))
+_STYLES = {
+    "equal": (BLUE, "solid"),
+    "priority": (ORANGE, "solid"),
+    "first_come": (GREEN, "solid"),
+    UNCONTROLLED: (GREY, "2px,2px"),
+}
 
 
 class _Plot(NamedTuple):
@@ -52,7 +58,8 @@ def _of_node(name: str, n: int, outcome: Outcome) -> _Plot:
 
 def _traces(row: int, plot: _Plot, outcomes: Sequence[Outcome], duration_s: float) -> Iterator[Trace]:
     axis = _axis(row)
-    for outcome, (colour, dash) in zip(outcomes, _STYLES, strict=False):
+    for outcome in outcomes:
+        colour, dash = _STYLES[outcome.policy]
         yield {
             "name": outcome.policy,
             "x": times(sample.t_s for sample in outcome.samples),
