@@ -189,6 +189,10 @@ def test_other_events_stay_in_order_of_time(folder: Path) -> None:
         ([HEAD, "[arrivals]\ngenerator = { kind = 'pub' }\n"], 'arrivals.generator.kind: expected "workplace", "home"'),
         ([HEAD, "[arrivals]\ngenerator = { kind = 'home', use = 2 }\n"], "arrivals.generator.use: expected a number"),
         (
+            [HEAD, "[arrivals]\ngenerator = { kind = 'home', arrives_sd_h = 5 }\n"],
+            "arrivals.generator.arrives_sd_h: expected a number from 0 to 4 (got 5)",
+        ),
+        (
             [HEAD, "[arrivals]\ngenerator = { kind = 'home', max_a = [] }\n"],
             "arrivals.generator.max_a: expected at least one number (got a list)",
         ),
@@ -460,7 +464,7 @@ def test_a_scenario_that_begins_at_noon_has_the_evening_first() -> None:
     assert mean(visit.arrives_s for visit in visits) == pytest.approx(6 * 3600, abs=1200)
 
 
-@given(st.integers(0, 50), st.floats(0, 24), st.floats(1, 40), st.floats(0, 12))
+@given(st.integers(0, 50), st.floats(0, 24), st.floats(1, 40), st.floats(0, 4))
 def test_visits_are_within_the_scenario_and_never_two_at_once(
     seed: int, begins_h: float, stays_h: float, spread_h: float
 ) -> None:

@@ -149,7 +149,9 @@ _NETWORK = table(
 _HOURS, _KWH = number(0, 48), number(0.1, 500)
 _GENERATOR: Fields = {
     required("kind"): choice(*HABITS),
-    **{vol.Optional(key): number(0, 24) for key in ("arrives_h", "arrives_sd_h", "stays_sd_h")},
+    vol.Optional("arrives_h"): number(0, 24),
+    vol.Optional("arrives_sd_h"): number(0, 4),  # more would mix up the days
+    vol.Optional("stays_sd_h"): number(0, 24),
     vol.Optional("stays_h"): _HOURS,
     vol.Optional("energy_kwh"): _KWH,
     vol.Optional("energy_sd_kwh"): number(0, 500),
