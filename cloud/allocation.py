@@ -107,7 +107,7 @@ class _Allocation:
         if self._sums is None:
             self._sums = self._tree.sums(self._least)
         claim, stands = self._claims[i], self._least[i]
-        room, bound = claim.max_a - stands, _DEMAND
+        room, bound = max(claim.max_a, claim.min_a) - stands, _DEMAND
         for n, k in self._tree.paths[i]:
             branch = self._tree.branches[n]
             rise = [0.0] * branch.classes

@@ -116,10 +116,8 @@ class App:
 
     def step(self, now: float) -> None:
         """Run what is due."""
-        self._revive(now)
+        self._wake_up(now)
         self._now = now
-        if now >= self._heeds_at:
-            self._heed(now)
         self.station.step(now)
         if now >= self._turn_settles_at:
             self._turn(now)
@@ -131,9 +129,7 @@ class App:
 
     def on_inputs(self, inputs: Inputs, now: float) -> None:
         """The board senses something new: known before timers run, as a late process must not judge by old inputs."""
-        self._revive(now)
-        if now >= self._heeds_at:
-            self._heed(now)
+        self._wake_up(now)
         self.station.on_inputs(inputs, now)
         self._watch_switch(inputs, now)
         self.step(now)
@@ -174,7 +170,7 @@ class App:
 
     def on_online(self, command: OnlineCommand, now: float) -> bool:
         """A command arrived. Whether it was taken: a secondary follows its primary's controller alone."""
-        self._revive(now)
+        self._wake_up(now)
         if self.online is None:
             return False
         if isinstance(self.role, Secondary):
@@ -195,7 +191,7 @@ class App:
     @property
     def has_news(self) -> bool:
         """Whether a report is to leave at once, and not when the next one is due."""
-        return self._reporter is not None and self._reporter.has_news and not isinstance(self.role, Secondary)
+        return self._reporter is not None and self._reporter.has_news
 
     def _heed(self, now: float) -> None:
         """What the controller lets it offer may have changed."""
@@ -360,6 +356,12 @@ class App:
             self.station.set_fault("switch_unreadable", now)  # no turn: the group hears that it holds nothing
         else:
             self._take_role(now)
+
+    def _wake_up(self, now: float) -> None:
+        """Before anything else is looked at: what was allowed before may have ended long ago."""
+        self._revive(now)
+        if now >= self._heeds_at:
+            self._heed(now)
 
     def _revive(self, now: float) -> None:
         """A process that stood still for longer than a lease starts anew: nothing it remembers of the group is true."""

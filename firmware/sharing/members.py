@@ -98,7 +98,7 @@ class Member:
         """The one limit that binds its target. `limited_by`: whose the group's limit is."""
         if not self.claims or self.status is None:
             return Reason.IDLE
-        if self.target_da >= limit_da or limit_da < MIN_OFFER_DA:
+        if self.target_da >= limit_da:
             return limited_by
         if self.target_da < MIN_OFFER_DA:
             return Reason.WAITING

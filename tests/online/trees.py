@@ -148,6 +148,8 @@ def _claim(rng: Random, member: Member, plain: bool) -> Claim:
     if rng.random() < 0.2:
         return Claim(member.min_a, 0.0, standing_a=standing_a)
     most_a = member.rating_a if rng.random() < 0.6 else round(rng.uniform(member.min_a, member.rating_a), 1)
+    if rng.random() < 0.05:
+        most_a = round(rng.uniform(0.1, member.min_a), 1)  # nearly full: it needs its minimum all the same
     if plain:
         return Claim(member.min_a, most_a, rng.choice((1.0, 1.0, 0.5, 2.0)))
     return Claim(

@@ -84,6 +84,25 @@ def test_a_release_time_later_the_book_is_as_strict_as_ever(ledger: Ledger) -> N
     assert ledger.commit(ledger.rows[1], 240, offline.TIMING.release_s) == 60
 
 
+def test_what_a_pilot_may_say_is_what_is_confirmed_or_was_sent(ledger: Ledger) -> None:
+    row = ledger.rows[0]
+    ledger.commit(row, 150, 0.0)
+    assert row.offered_da == 240, "the cut may be lost"
+    row._confirm(150, 0.1)
+    assert (row.offered_da, row.exposure_da(0.1)) == (150, 240)
+    ledger.change_limit(480, 0.2)
+    row.send(200)
+    assert row.offered_da == 200, "the raise may have arrived"
+
+
+def test_a_row_of_which_nothing_is_heard_counts_for_the_release_time() -> None:
+    circuit = offline.Circuit([1.0, 1.0], 0, 480)
+    group, now = circuit.group, circuit.local
+    row = group.ledger.add(now)
+    assert group.others(now + offline.TIMING.release_s - 0.01) == [row]
+    assert group.others(now + offline.TIMING.release_s) == []
+
+
 def test_a_higher_limit_loosens_nothing() -> None:
     book = Ledger(offline.TIMING, 300)
     first, second = book.add(0.0), book.add(0.0)
@@ -91,4 +110,3 @@ def test_a_higher_limit_loosens_nothing() -> None:
     second.send(240)
     book.change_limit(480, 0.0)
     assert book.commit(first, 300, 0.0) == 240
-
