@@ -109,7 +109,8 @@ class Controller:
         """A meter has read: A in each line of its node."""
         building = self.buildings[self._meters[name]]
         before = building.load(now)
-        building.on_reading(amps, self._drawn(), self._exposures(now), now)
+        drawn, most = (self._drawn(), self._exposures(now)) if building.sees_stations else ((), ())
+        building.on_reading(amps, drawn, most, now)
         after = building.load(now)
         self._stale |= any(a > b for a, b in zip(after, before, strict=True)) or building.falling
         self.step(now)

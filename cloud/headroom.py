@@ -52,8 +52,14 @@ class Building:
         self._least: list[float] = []
         """What each member drew at least when it was read."""
 
+    @property
+    def sees_stations(self) -> bool:
+        """What the stations draw is in its readings, and has to be taken off."""
+        return self.meter.measures is Measures.TOTAL
+
     def on_reading(self, amps: Sequence[float], drawn: Sequence[float], most: Sequence[float], now: float) -> None:
-        """A reading: A in each line. Of all members what they have reported to draw, and the most they may draw."""
+        """A reading: A in each line. Of all members what they have reported to draw, and the most they may draw: where
+        the stations are in it."""
         if len(amps) != len(self._worst) or not all(map(isfinite, amps)):
             self.refused += 1
             return
@@ -62,7 +68,7 @@ class Building:
         read = [abs(a) + self.meter.margin_a for a in amps]
         if not self.meter.lines_sure:
             read = [max(read)] * len(read)
-        if self.meter.measures is Measures.TOTAL:
+        if self.sees_stations:
             self._on_total(read, drawn, most, now)
         else:
             self._wanted = tuple(read)

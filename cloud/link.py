@@ -2,8 +2,11 @@
 
 A member reports; a command answers a report. Both are leases in the making: a report carries a number that is used
 once, the member notes the time before it leaves, and a command's life runs from the noted time of the report that it
-answers, however long either was under way. Over OCPP a command is a charging schedule of three periods: the limit for
-what is left of the lease, the smaller of limit and fallback while it holds, the fallback ever after.
+answers, however long either was under way. Reports leave each `report_s`, and at once when a vehicle or a contactor has
+changed or a command has changed what may be offered; a command that only lets that go on is confirmed in the next
+report that is due, or reports and answers would chase each other as fast as the wire allows. Over OCPP a command is a
+charging schedule of three periods: the limit for what is left of the lease, the smaller of limit and fallback while it
+holds, the fallback ever after.
 
 Currents are whole deciamperes, so that sums are exact.
 """

@@ -61,6 +61,7 @@ class OnlineLimit:
         "number",
         "question",
         "refused",
+        "turns",
     )
 
     def __init__(self, store: Store, boot: int, now: float) -> None:
@@ -74,6 +75,8 @@ class OnlineLimit:
         """No command that answers a question before this one counts."""
         self.number = 0
         """Of the last command taken; 0 = none in this life."""
+        self.turns = 0
+        """Counts the commands that changed what may be offered; the others only keep it."""
         self.refused: Counter[str] = Counter()
         """Commands that were not taken, by the reason in words."""
         known = _known(store.load()) if not store.problem else None
@@ -112,12 +115,14 @@ class OnlineLimit:
         if why:
             self.refused[why] += 1
             return False
+        before_da = self.limit_da(now)
         self.number, self._oldest = command.number, command.question
         self._limit_da = command.limit_da
         self._lease_ends = self._asked[command.question] + command.lease_s
         self._hold_ends = self._lease_ends + command.hold_s
         kept = self.kept._replace(fallback_da=command.fallback_da, lease_s=command.lease_s, hold_s=command.hold_s)
         self._keep(kept)
+        self.turns += self.limit_da(now) != before_da
         return True
 
     def count_others(self, wh: float) -> None:

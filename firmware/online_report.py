@@ -73,7 +73,8 @@ class Reporter:
 
     @property
     def has_news(self) -> bool:
-        """Whether something has changed since the last report that its controller is to know at once."""
+        """Whether something has changed since the last report that its controller is to know at once. A command that
+        only lets things go on is not: its answer would be another one."""
         return self._news != self._told
 
     def watch(self, role: Primary | None, now: float) -> None:
@@ -86,7 +87,7 @@ class Reporter:
         if role is not None:
             self._watch_others(role, now)
         self._news = (
-            self._online.number,
+            self._online.turns,
             self._closed(role, now),
             self._asking(role),
             self._plugged,

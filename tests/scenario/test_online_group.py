@@ -308,6 +308,10 @@ def test_questions_rise_and_a_confirmation_is_told_at_once() -> None:
     told.run(told.now + 0.01)
     assert [report.question for report in told.reports] == list(range(1, len(told.reports) + 1))
     assert told.reports[count].confirmed == told.reports[count - 1].confirmed + 1000
+    count = len(told.reports)
+    tell(told, 30.0)
+    told.run(told.now + 0.01)
+    assert len(told.reports) == count, "what only goes on is confirmed with the report that is due"
 
 
 def test_a_primary_that_starts_does_not_know_what_its_former_life_has_granted() -> None:
@@ -368,7 +372,7 @@ def test_a_process_that_stood_still_begins_anew_before_it_believes_anybody() -> 
     told = served(2)
     node, slot, last = app(told), told.world.slots[0], last_of(told)
     late = slot.local(told.now) + TIMING.lease_s + 5.0
-    assert node.on_online(OnlineCommand(last.boot, last.confirmed + 1, last.question, 480, 60.0, 30.0, 0), late)
+    assert node.on_online(OnlineCommand(last.boot, last.confirmed + 1000, last.question, 480, 60.0, 30.0, 0), late)
     assert (node.station.offered_da, node.view().reason.word) == (0, "quiet_start")
 
 
