@@ -7,7 +7,7 @@ come out of the ledger: a cut goes out at once, a raise only out of what all oth
 """
 
 from collections.abc import Callable, Sequence
-from math import inf, isnan
+from math import inf, isfinite, isnan
 
 from cloud.allocation import Claim, Share, allocate
 from cloud.fallback import choose
@@ -16,6 +16,7 @@ from cloud.headroom import Building
 from cloud.ledger import Row, Times
 from cloud.link import Command, Report, Wish
 from cloud.policies import Policy, Seat
+from cloud.site_rules import WEIGHTS
 from cloud.tree import Tree
 
 Send = Callable[[int, Command], None]
@@ -116,20 +117,23 @@ class Controller:
         self.step(now)
 
     def on_wish(self, i: int, wish: Wish, now: float) -> None:
-        """A driver or an operator says what is wanted; it holds until the vehicle leaves."""
+        """A driver or an operator says what is wanted; it holds until the vehicle leaves. Raise `ValueError` for a wish
+        that can't be."""
+        wrong = _objection(wish)
+        if wrong:
+            raise ValueError(f"{self.rows[i].member.name}: {wrong}")
         report = self.rows[i].report
         self._seats[i].wish = wish
         self._seats[i].wished_wh = report.energy_wh if report else 0.0
         self._stale = True
 
     def _see(self, i: int, report: Report, now: float) -> None:
-        seat = self._seats[i]
-        if report.plugged != seat.plugged:
-            seat.plugged, seat.wish = report.plugged, Wish()
-            seat.since = now
+        seat, alone = self._seats[i], self.rows[i].member.stations == 1
+        if report.plugged != seat.plugged and (alone or not seat.asks):
+            seat.wish, seat.since = Wish(), now
         elif report.asking and not seat.asks:
             seat.since = now
-        seat.asks = report.asking > 0
+        seat.asks, seat.plugged = report.asking > 0, report.plugged
         if not seat.asks:
             seat.turn_from = inf
 
@@ -137,12 +141,12 @@ class Controller:
 
     def _plan(self, now: float) -> None:
         self._stale, self._planned_at = False, now
-        for i in [i for i, row in enumerate(self.rows) if self.buildings and not row.alive(now)]:
-            for one in self.buildings:
-                one.on_report(i, 0.0, now)
-        building = {b.meter.node: b.load(now) for b in self.buildings}
-        limits = self.tree.limits(building)
-        shares = allocate(self.tree, [self._claim(i, now) for i in range(len(self.rows))], building)
+        for building in self.buildings:
+            for i in [i for i in building.awaited if not self.rows[i].alive(now) or self.rows[i].deaf(now)]:
+                building.on_report(i, 0.0, now)
+        loads = {b.meter.node: b.load(now) for b in self.buildings}
+        limits = self.tree.limits(loads)
+        shares = allocate(self.tree, [self._claim(i, now) for i in range(len(self.rows))], loads)
         for i, (seat, share) in enumerate(zip(self._seats, shares, strict=True)):
             self._aim(i, seat, share, now)
         for i, (row, seat) in enumerate(zip(self.rows, self._seats, strict=True)):
@@ -163,6 +167,8 @@ class Controller:
             Seat(row.member, row.report, seat.wish, seat.wished_wh, self._volts[i], seat.since, rank, stands), now
         )
         self._weights[i] = claim.weight
+        if row.deaf(now):
+            return claim._replace(max_a=min(claim.max_a, max(stands, claim.min_a)))  # what it can't take others can
         return claim
 
     def _rank(self, seat: _Seat, now: float) -> float:
@@ -258,3 +264,15 @@ class Controller:
 def _facts(report: Report) -> tuple[object, ...]:
     """What a plan depends on. What is confirmed matters to those who wait for it, who are looked at all the time."""
     return report.boot, report.closed, report.asking, report.most_da, report.fallback_da, report.plugged
+
+
+def _objection(wish: Wish) -> str:
+    """Why a wish can't be one; empty when it can."""
+    low, high = WEIGHTS
+    if wish.weight is not None and not low <= wish.weight <= high:
+        return f"expected a weight of {low:g} to {high:g} (got {wish.weight:g})"
+    if wish.energy_wh is not None and not 0 <= wish.energy_wh < inf:
+        return f"expected energy of 0 Wh or more (got {wish.energy_wh:g})"
+    if wish.departs_at is not None and not isfinite(wish.departs_at):
+        return f"expected a time of departure in seconds (got {wish.departs_at:g})"
+    return ""

@@ -55,7 +55,12 @@ class Building:
     @property
     def sees_stations(self) -> bool:
         """What the stations draw is in its readings, and has to be taken off."""
-        return self.meter.measures is Measures.TOTAL
+        return self.meter.measures is Measures.TOTAL and bool(self._members)
+
+    @property
+    def awaited(self) -> tuple[int, ...]:
+        """The members whose reports are still needed to make something of a reading."""
+        return tuple(sorted(self._waits_for))
 
     def on_reading(self, amps: Sequence[float], drawn: Sequence[float], most: Sequence[float], now: float) -> None:
         """A reading: A in each line. Of all members what they have reported to draw, and the most they may draw: where

@@ -5,7 +5,7 @@ lease ends it offers at most that, and may come up to it `hold_s` later. So its 
 others to come down, however they have to be told: by a command, or by the end of their own leases.
 """
 
-from math import ceil, inf
+from math import ceil, inf, isfinite, isnan
 from typing import NamedTuple
 
 from cloud.link import Command, Report
@@ -13,6 +13,12 @@ from cloud.site import Member, Timing
 
 METER_TOLERANCE_DA = 10
 """What a meter may show above a limit that is kept."""
+_LIVES = 64
+"""Former lives that are remembered; one that is forgotten passes for a new one, which costs only time."""
+_NOBODY = -1
+"""No life: what was already told to others of this member's lives."""
+_MOST_DA = 10_000
+"""No current of a member is above this (I)."""
 
 
 class Times:
@@ -36,6 +42,8 @@ class Times:
 class _Sent(NamedTuple):
     """A command that may be in force."""
 
+    boot: int
+    """The life of the member that it is for."""
     number: int
     limit_da: int
     at: float
@@ -68,60 +76,73 @@ class Row:
         self._overdrawn_da = 0
         self._lapsed_da = 0
         """The most of its commands that have ended by time: of that it keeps what its fallback allows."""
-        self._former: set[int] = set()
-        """Lives that are over: their reports come late."""
+        self._untaken_since = inf
+        """Since when it has been told something of which it has taken nothing."""
+        self._former: dict[int, int] = {}
+        """Other lives, and the last question that was heard of each."""
+        self.refused = 0
+        """Reports that were none."""
 
     def alive(self, now: float) -> bool:
         """It reports, so it can be told."""
         return self.report is not None and now < self.heard_at + self._times.lost_s
 
     def on_report(self, report: Report, now: float) -> bool:
-        """Take over a report; one that is not newer than the last proves nothing."""
+        """Take over a report; one that is not newer than the last of its life proves nothing."""
         last = self.report
-        if report.boot in self._former or (last and last.boot == report.boot and report.question <= last.question):
+        if not _sound(report):
+            self.refused += 1
             return False
-        if last is not None and last.boot != report.boot:
-            self._begin_life(last.boot, now)
+        if report.question <= (
+            last.question if last and last.boot == report.boot else self._former.get(report.boot, 0)
+        ):
+            return False
+        another = last is not None and last.boot != report.boot
+        if last is not None and another:
+            self._change_life(last)
         reserved_da = self.reserved_da(now)
         self.report, self.heard_at = report, now
         self._number = max(self._number, report.confirmed)
-        if report.confirmed > self._confirmed:
-            self._confirm(report, reserved_da, now)
-        self.noted_after = self._told_at(report.confirmed)
-        if not report.closed:
+        confirmed = next((one for one in self._sent if (one.boot, one.number) == (report.boot, report.confirmed)), None)
+        if confirmed and report.confirmed > self._confirmed:
+            self._confirm(confirmed, reserved_da, now)
+        self.noted_after = confirmed.at if confirmed else -inf
+        if not report.closed and not another:
             self._settling.clear()
         over = report.drawn_a * 10 > max(self._told_da(now), self.reserved_da(now)) + METER_TOLERANCE_DA
         self._overdrawn_da = min(ceil(report.drawn_a * 10), round(self.member.rating_a * 20)) if over else 0
         return True
 
-    def _begin_life(self, former: int, now: float) -> None:
-        """It has restarted: nothing that was sent is valid, and its vehicles lose what they had."""
-        self._former.add(former)
-        self._settling = [(self._told_da(now), now + self._settle_s)]
-        self._sent.clear()
-        self._confirmed = self._lapsed_da = 0
+    def _change_life(self, last: Report) -> None:
+        """It has restarted, or a report of a life before came late: which, nobody can say, as lives have no order. So
+        all that it was told counts for its time, until it confirms a command, which no life but the newest can."""
+        self._former[last.boot] = last.question
+        if len(self._former) > _LIVES:
+            del self._former[next(iter(self._former))]
+        number = self._number
+        self._sent += [_Sent(_NOBODY, number, amps, -inf, until, -inf) for amps, until in self._settling]
+        self._sent.sort(key=lambda sent: sent.number)
+        self._settling.clear()
+        self._confirmed, self._untaken_since = 0, inf
 
-    def _confirm(self, report: Report, reserved_da: int, now: float) -> None:
-        """A command is in force: what was told before, or taken without being told, is drawn for a while, no longer."""
-        older = [sent.limit_da for sent in self._sent if sent.number < report.confirmed]
-        self._sent = [sent for sent in self._sent if sent.number >= report.confirmed]
+    def _confirm(self, taken: _Sent, reserved_da: int, now: float) -> None:
+        """A command is in force: what was told before, or taken without being told, is drawn for a while, no longer.
+        One that has lapsed proves nothing: what it allowed may still be held."""
+        older = [sent.limit_da for sent in self._sent if sent.number < taken.number]
+        self._sent = [sent for sent in self._sent if sent.number >= taken.number]
         self._settling.append((max(older, default=0), now + self._settle_s))
         self._settling.append((reserved_da, now + self._settle_s))
-        self._confirmed, self._lapsed_da = report.confirmed, 0
-        if self._sent and self._sent[0].number == report.confirmed:
-            self._alive_at = max(self._alive_at, self._sent[0].noted_after)
-
-    def _told_at(self, number: int) -> float:
-        """When a command that is now confirmed was sent."""
-        return next((sent.at for sent in self._sent if sent.number == number), -inf)
+        self._confirmed, self._lapsed_da, self._untaken_since = taken.number, 0, inf
+        self._alive_at = max(self._alive_at, taken.noted_after)
 
     def command(self, limit_da: int, reason: str, now: float) -> Command:
         """The next command, which answers the newest report. It counts from now on."""
         assert self.report is not None, "nobody to tell"
         times, self._number = self._times, self._number + 1
         ends_at = self.heard_at + times.held_s + self._settle_s
-        self._sent.append(_Sent(self._number, limit_da, now, ends_at, self.noted_after))
         boot, question = self.report.boot, self.report.question
+        self._sent.append(_Sent(boot, self._number, limit_da, now, ends_at, self.noted_after))
+        self._untaken_since = min(self._untaken_since, now)
         return Command(boot, self._number, question, limit_da, times.lease_s, times.hold_s, self.fallback_da, reason)
 
     def exposure_da(self, now: float) -> int:
@@ -131,10 +152,15 @@ class Row:
     def granted_da(self, now: float) -> int:
         """What it was told last and may still offer."""
         self._lapse(now)
-        return self._sent[-1].limit_da if self._sent else 0
+        last = self._sent[-1] if self._sent else None
+        return last.limit_da if last and self.report and last.boot == self.report.boot else 0
+
+    def deaf(self, now: float) -> bool:
+        """It reports, and has taken nothing of all that it was told for long."""
+        return now >= self._untaken_since + self._times.lost_s
 
     def _lapse(self, now: float) -> None:
-        if self._sent and self._sent[0].ends_at <= now:
+        if any(sent.ends_at <= now for sent in self._sent):
             lapsed = [sent.limit_da for sent in self._sent if sent.ends_at <= now]
             self._lapsed_da = max(self._lapsed_da, *lapsed)
             self._sent = [sent for sent in self._sent if sent.ends_at > now]
@@ -166,3 +192,14 @@ class Row:
         if not self.member.keeps_quiet or now + self._times.room_s >= self._alive_at + self._times.rises_s:
             return fallback
         return min(self._lapsed_da, fallback)
+
+
+def _sound(report: Report) -> bool:
+    """Whether its numbers can be any. A meter's that does not answer is not a number, and is known as that."""
+    currents = (report.offered_da, report.asking, report.most_da, report.fallback_da)
+    return (
+        all(0 <= number <= _MOST_DA for number in currents)
+        and min(report.question, report.confirmed, report.plugged) >= 0
+        and (isnan(report.drawn_a) or 0 <= report.drawn_a * 10 <= _MOST_DA)
+        and isfinite(report.energy_wh)
+    )

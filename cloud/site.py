@@ -126,7 +126,7 @@ class Meter:
 
 @dataclass(frozen=True, slots=True)
 class Timing:
-    """The times of online control, seconds. Checked in `cloud.tree` as the offline ones are in the station."""
+    """The times of online control, seconds. Checked in `cloud.site_rules` as the offline ones are in the station."""
 
     report_s: float = 10.0
     """A member reports at least this often, and at once when something changes."""

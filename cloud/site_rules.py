@@ -1,7 +1,7 @@
 """What must fit together in a site, and what is said where it does not."""
 
 from collections.abc import Iterator, Sequence
-from math import inf, isfinite
+from math import inf
 from typing import NamedTuple
 
 from cloud.lines import connections
@@ -15,6 +15,16 @@ _MAY_BE_BELOW = {
     Kind.CIRCUIT: {Kind.SERVICE, Kind.TRANSFORMER, Kind.PANEL, Kind.CIRCUIT},
 }
 _WINDINGS = ("", "wye-wye", "delta-wye", "single")
+WEIGHTS = (0.001, 1000.0)
+"""The least and the most that a weight may be (I): far enough apart, and sums of them still exact."""
+_TIMES = (
+    ("report_s", 0.1, 3600.0),
+    ("lease_s", 1.0, 86400.0),
+    ("hold_s", 0.0, 86400.0),
+    ("drift", 0.0, 0.1),
+    ("stagger_s", 0.0, 3600.0),
+    ("turn_s", 1.0, 86400.0),
+)
 _FEWER = {Phases.SINGLE: 1, Phases.SPLIT: 2, Phases.THREE: 3}
 
 
@@ -134,8 +144,11 @@ def _member_numbers(i: int, member: Member) -> Iterator[Problem]:
     for key, amps in (("min_a", member.min_a), ("fallback_a", member.fallback_a)):
         if amps is not None and (amps * 10 + 1e-6) % 1 > 2e-6:
             yield Problem(("member", i, key), f"expected steps of 0.1 A (got {amps:g})")
-    if not 0 < member.weight < inf:
-        yield Problem(("member", i, "weight"), f"expected a number above 0 (got {member.weight:g})")
+    low, high = WEIGHTS
+    if not low <= member.weight <= high:
+        yield Problem(("member", i, "weight"), f"expected {low:g} to {high:g} (got {member.weight:g})")
+    if member.stations < 1:
+        yield Problem(("member", i, "stations"), f"expected at least 1 (got {member.stations})")
     if not 0 <= member.settle_s < inf:
         yield Problem(("member", i, "settle_s"), f"expected seconds (got {member.settle_s:g})")
     fallback = member.fallback_a
@@ -146,7 +159,15 @@ def _member_numbers(i: int, member: Member) -> Iterator[Problem]:
 
 def _timing(site: Site) -> Iterator[Problem]:
     timing = site.timing
-    if not (isfinite(timing.lease_s) and timing.report_s > 0 and timing.report_s * 4 <= timing.lease_s):
+    wrong = [
+        Problem(("timing", key), f"expected {least:g} to {most:g} (got {getattr(timing, key):g})")
+        for key, least, most in _TIMES
+        if not least <= getattr(timing, key) <= most
+    ]
+    yield from wrong
+    if wrong:
+        return
+    if timing.report_s * 4 > timing.lease_s:
         text = f"expected at least 4 reports of {timing.report_s:g} s (got {timing.lease_s:g})"
         yield Problem(("timing", "lease_s"), text)
     elif timing.hold_s < least_hold_s(timing, site.members):
@@ -248,6 +269,9 @@ def _metered(i: int, meter: Meter, site: Site, nodes: dict[str, Node]) -> Iterat
     node = nodes[meter.node]
     if node.kind is Kind.BUDGET:
         yield Problem(("meter", i, "node"), f"expected a node with lines (got {node.name}, a budget)")
+    elif node.limit_a == meter.worst_a == inf:
+        text = f"expected the most that the building takes: {node.name} has no limit_a that would be the worst case"
+        yield Problem(("meter", i, "worst_a"), text)
     elif meter.measures is Measures.TOTAL and node.phases is not Phases.SINGLE and not _all_known(node, site, nodes):
         text = (
             f"expected the lines of every station below {node.name}: what they draw can't be told from the building's "

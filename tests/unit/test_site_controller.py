@@ -2,7 +2,7 @@
 
 from collections.abc import Callable, Sequence
 from itertools import pairwise
-from math import inf
+from math import inf, nan
 from random import Random
 
 import pytest
@@ -28,6 +28,7 @@ class Car:
         self.plugged = 0
         self.energy_wh = 0.0
         self.online = True
+        self.deaf = False
         self.most_a = member.rating_a
         self.reported: tuple[object, ...] = ()
         self.reported_at = -inf
@@ -117,7 +118,7 @@ class World:
 
     def _deliver(self) -> None:
         for i, command in self.sent:
-            if self.cars[i].online and not self.loses(i):
+            if self.cars[i].online and not self.cars[i].deaf and not self.loses(i):
                 self.cars[i].holder.take(command, self.now)
         self.sent.clear()
 
@@ -241,6 +242,43 @@ def test_priority_and_weight_and_departure_decide_who_is_first() -> None:
     limits = world.run(60)
     assert limits[2] == pytest.approx(30.0, abs=0.3)
     assert limits[0] == limits[1] == pytest.approx(9.0, abs=0.2)
+
+
+@pytest.mark.parametrize(
+    "wish",
+    [
+        Wish(weight=inf),
+        Wish(weight=0.0),
+        Wish(weight=1e-320),
+        Wish(weight=nan),
+        Wish(energy_wh=-1.0),
+        Wish(departs_at=nan),
+    ],
+)
+def test_a_wish_that_can_not_be_is_refused_by_name(wish: Wish) -> None:
+    world = circuit(2, "priority")
+    with pytest.raises(ValueError, match=r"^s1: expected"):
+        world.controller.on_wish(0, wish, 0.0)
+
+
+def test_what_a_deaf_member_can_not_take_others_have() -> None:
+    world = World(Site("site", (CIRCUIT,), stations(2, fallback_a=12.0)))
+    world.plug(0, 1)
+    world.cars[0].deaf = True
+    assert world.run(600) == [12.0, 36.0]
+    world.cars[0].deaf = False
+    assert world.run(200) == [24.0, 24.0]
+
+
+def test_another_vehicle_at_a_group_takes_nothing_from_its_first() -> None:
+    group = Member("group", "circuit", 48.0, stations=3)
+    world = World(Site("site", (CIRCUIT,), (group, *stations(1))), "first_come")
+    world.plug(0)
+    world.run(200)
+    world.plug(1)
+    world.run(100)
+    world.plug(0)
+    assert world.run(100) == [48.0, 0.0]
 
 
 def test_first_come_has_all_it_can_take() -> None:

@@ -136,6 +136,13 @@ def test_above_the_limit_all_that_is_not_reported_is_the_building_s() -> None:
     assert one.load(0.0)[0] == LIMIT_A  # 210, and more than all leaves no less room
 
 
+def test_a_total_without_stations_is_the_building_s() -> None:
+    meter = Meter("ct", "panel", Measures.TOTAL, lines_sure=True, ramp_a_per_s=1000.0)
+    one = Building(meter, 3, LIMIT_A, (), lambda amps: (0.0, 0.0, 0.0))
+    one.on_reading((10.0, 20.0, 30.0), (), (), 0.0)
+    assert one.load(1.0) == (10.0, 20.0, 30.0)
+
+
 def test_a_member_that_is_lost_has_nothing_taken_off() -> None:
     one = total(angle_deg=0.0)
     one.on_reading((100.0, 100.0, 0.0), [30.0, 30.0], [48.0, 48.0], 0.0)

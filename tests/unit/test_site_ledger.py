@@ -1,7 +1,8 @@
 """What a member may draw, given everything that was sent to it and all that it has said."""
 
 from dataclasses import replace
-from math import nan
+from math import inf, nan
+from typing import Any
 
 import pytest
 
@@ -132,16 +133,60 @@ def test_what_is_not_newer_proves_nothing() -> None:
     assert book.row.exposure_da(now + 100) >= 60
 
 
-def test_another_life_loses_what_the_former_had_and_the_former_is_not_heard_again() -> None:
+def test_what_a_former_life_was_told_counts_until_the_new_one_takes_a_command() -> None:
     book = Book()
     now = book.settled(300)
-    book.boot, book.confirmed, book.closed = 2, 0, True
+    book.boot, book.question, book.confirmed = 2, 0, 0
     assert book.report(now)
     assert book.row.granted_da(now) == 0
-    assert book.row.exposure_da(now + SETTLE_S - 0.01) == 300
-    assert book.row.exposure_da(now + SETTLE_S) == 0
-    book.boot = 1
-    assert not book.report(now + 1, question=1000)
+    assert book.row.exposure_da(now + 30) == 300
+    book.tell(60, now + 30)
+    assert book.report(now + 31)
+    assert book.row.exposure_da(now + 31 + SETTLE_S - 0.01) == 300
+    assert book.row.exposure_da(now + 31 + SETTLE_S) == 60
+
+
+def test_a_late_report_of_a_life_never_heard_frees_nothing_and_makes_nobody_deaf() -> None:
+    book = Book()
+    now = book.settled(300)
+    question, confirmed = book.question, book.confirmed
+    book.boot, book.question, book.confirmed, book.closed = 2, 0, 0, False
+    assert book.report(now)
+    assert book.report(now + 1)
+    assert book.row.exposure_da(now + 30) == 300
+    book.boot, book.question, book.confirmed, book.closed = 1, question, confirmed, True
+    assert book.report(now + 30)
+    assert not book.report(now + 31, question=question)
+    assert book.row.exposure_da(now + 31) == 300
+
+
+def test_what_is_confirmed_when_it_has_lapsed_may_still_be_held_within_the_fallback() -> None:
+    book = Book()
+    now = book.settled(60)
+    book.tell(300, now)
+    late = now + HELD_S + SETTLE_S + 5
+    book.report(late)
+    assert book.row.exposure_da(late + SETTLE_S + 1) == FALLBACK_DA
+
+
+@pytest.mark.parametrize(
+    "unsound",
+    [
+        {"drawn_a": inf},
+        {"drawn_a": -1.0},
+        {"asking": 10**400},
+        {"most_da": -1},
+        {"fallback_da": 10**6},
+        {"energy_wh": nan},
+        {"plugged": -1},
+    ],
+)
+def test_a_report_with_numbers_that_can_not_be_is_not_heard(unsound: dict[str, Any]) -> None:
+    row = Row(MEMBER, FALLBACK_DA, TIMES)
+    report = Report(1, 1, 0, 0, 0.0, False, 0, 480, FALLBACK_DA)
+    assert not row.on_report(report._replace(**unsound), 0.0)
+    assert row.refused == 1
+    assert row.on_report(report._replace(drawn_a=nan), 0.0), "a meter that does not answer"
 
 
 def test_a_controller_counts_on_from_what_a_member_has_taken() -> None:

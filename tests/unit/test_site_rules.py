@@ -115,7 +115,7 @@ _REFUSED = {
         ("member", 0, "min_a"),
         "0 < min_a <= rating",
     ),
-    "weight": (site(PANEL, members=(replace(S2, weight=0.0),)), ("member", 0, "weight"), "above 0"),
+    "weight": (site(PANEL, members=(replace(S2, weight=0.0),)), ("member", 0, "weight"), "0.001 to 1000"),
     "settling": (site(PANEL, members=(replace(S2, settle_s=inf),)), ("member", 0, "settle_s"), "seconds"),
     "fallback below the minimum": (
         site(PANEL, members=(replace(S2, fallback_a=5.0),)),
@@ -154,6 +154,17 @@ _REFUSED = {
         ("meter", 0, "measures"),
         'rule = "phasor" on panel',
     ),
+    "meter where nothing bounds the building": (
+        site(PANEL, Node("house", Kind.PANEL, "panel"), meters=(Meter("m", "house"),)),
+        ("meter", 0, "worst_a"),
+        "no limit_a",
+    ),
+    "no stations": (site(PANEL, members=(replace(S2, stations=0),)), ("member", 0, "stations"), "at least 1"),
+    "drift": (site(PANEL, drift=-0.5), ("timing", "drift"), "0 to 0.1"),
+    "drift that leaves no time": (site(PANEL, drift=1.0), ("timing", "drift"), "0 to 0.1"),
+    "hold that is no number": (site(PANEL, hold_s=nan), ("timing", "hold_s"), "0 to 86400"),
+    "turns without end": (site(PANEL, turn_s=inf), ("timing", "turn_s"), "1 to 86400"),
+    "stagger back in time": (site(PANEL, stagger_s=-1.0), ("timing", "stagger_s"), "0 to 3600"),
     "lease of too few reports": (site(PANEL, lease_s=30.0), ("timing", "lease_s"), "at least 4 reports of 10 s"),
     "hold that is too short": (site(PANEL, members=(S2,), hold_s=30.0), ("timing", "hold_s"), "at least"),
 }
