@@ -83,7 +83,7 @@ class _Allocation:
                 by_priority.setdefault(claim.priority, []).append(i)
         for priority in sorted(by_priority, reverse=True):
             self._serve(by_priority[priority])
-        return [Share(_floored(amps), bound) for amps, bound in zip(self._least, self._bounds, strict=True)]
+        return [Share(int(amps * 10 + 1e-6) / 10, bound) for amps, bound in zip(self._least, self._bounds, strict=True)]
 
     def _serve(self, asking: list[int]) -> None:
         """Give to members of one priority; what they get stands when the next are served."""
@@ -93,7 +93,7 @@ class _Allocation:
         self._sums = None
         served = self._admit(asking)
         claims = self._claims
-        if any(claims[i].needed_a for i in served):
+        if any([claims[i].needed_a for i in served]):
             for i in served:
                 self._most[i] = max(self._least[i], min(claims[i].needed_a, claims[i].max_a))
             self._pour(served)
@@ -127,39 +127,40 @@ class _Allocation:
 
     def _pour(self, served: Sequence[int]) -> None:
         tree = self._tree
-        amps, bound = fill(tree, self._least, self._most, self._weights, self._limits)
+        amps, rows = fill(tree, self._least, self._most, self._weights, self._limits)
+        bounds: dict[tuple[int, int] | None, Bound] = {None: _DEMAND}
         for i in served:
-            row = bound[i]
-            self._least[i] = amps[i]
-            if row is None:
-                self._bounds[i] = _DEMAND
-            else:
+            self._least[i] = self._most[i] = amps[i]
+            row = rows[i]
+            bound = bounds.get(row)
+            if bound is None:
+                assert row is not None
                 branch = tree.branches[row[0]]
-                self._bounds[i] = Bound("node", branch.node.name, branch.rows[row[1]].line)
-        for i in served:
-            self._most[i] = self._least[i]
+                bound = bounds[row] = Bound("node", branch.node.name, branch.rows[row[1]].line)
+            self._bounds[i] = bound
 
     # Minimums
 
     def _admit(self, asking: list[int]) -> list[int]:
         """Those whose minimums fit, by rank; the others wait."""
         claims = self._claims
+        least = self._least
         for i in asking:
-            self._least[i] = max(claims[i].standing_a, claims[i].min_a)
-        sums = self._tree.sums(self._least)
+            if claims[i].min_a > least[i]:
+                least[i] = claims[i].min_a
+        sums = self._tree.sums(least)
         if all(
             row.load(amps) <= limit + _SLACK * limit
             for branch, amps, limits in zip(self._tree.branches, sums, self._limits, strict=True)
             for row, limit in zip(branch.rows, limits, strict=True)
         ):
-            served = asking
-        else:
-            for i in asking:
-                self._least[i] = claims[i].standing_a
-            sums = self._tree.sums(self._least)
-            served = [i for i in sorted(asking, key=lambda i: (claims[i].rank, i)) if self._fits(i, sums)]
+            return asking
+        for i in asking:
+            least[i] = claims[i].standing_a
+        sums = self._tree.sums(least)
+        served = [i for i in sorted(asking, key=lambda i: (claims[i].rank, i)) if self._fits(i, sums)]
         for i in served:
-            self._least[i] = self._most[i] = max(claims[i].standing_a, claims[i].min_a)
+            least[i] = max(claims[i].standing_a, claims[i].min_a)
         return served
 
     def _overfull(self, n: int, k: int, amps: Sequence[float]) -> str | None:
@@ -181,7 +182,3 @@ class _Allocation:
                 self._bounds[i] = Bound("waiting", self._tree.branches[n].node.name, line)
                 return False
         return True
-
-
-def _floored(amps: float) -> float:
-    return int(amps * 10 + 1e-6) / 10

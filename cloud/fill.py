@@ -97,16 +97,15 @@ def fill(
     kept: dict[int, tuple[int, int] | None] = {}
     while True:
         levels, bounds, early = _pour(tree, least, most, weights, limits)
-        amps, bound = (
-            list(least),
-            [None if most[i] <= least[i] else bounds[n][k] for i, (n, k) in enumerate(tree.places)],
-        )
-        for i, (n, k) in enumerate(tree.places):
-            wanted = weights[i] * levels[n][k]
-            if wanted >= most[i]:
-                amps[i], bound[i] = most[i], None
-            elif wanted > least[i]:
-                amps[i] = wanted
+        amps = list(least)
+        bound: list[tuple[int, int] | None] = [None] * len(amps)
+        for i, ((n, k), low, high) in enumerate(zip(tree.places, least, most, strict=True)):
+            if high > low:
+                wanted = weights[i] * levels[n][k]
+                if wanted >= high:
+                    amps[i] = high
+                else:
+                    amps[i], bound[i] = max(low, wanted), bounds[n][k]
         for i, row in kept.items():
             bound[i] = row
         if early == inf:
@@ -154,15 +153,19 @@ def _add_members(
     flow: _Flow, branch: Branch, least: Sequence[float], most: Sequence[float], weights: Sequence[float]
 ) -> None:
     for k, members in enumerate(branch.members):
-        corners, base, rise = flow.corners[k], 0.0, 0.0
+        base, rise = 0.0, 0.0
+        turns: dict[float, float] = {}  # many start from the same minimum or want the same
         for i in members:
             low, high = least[i], most[i]
             base += low
             if high > low:
                 weight = weights[i]
                 rise += high - low
-                corners.append((low / weight, weight))
-                corners.append((high / weight, -weight))
+                level = low / weight
+                turns[level] = turns.get(level, 0.0) + weight
+                level = high / weight
+                turns[level] = turns.get(level, 0.0) - weight
+        flow.corners[k] += turns.items()
         flow.base[k] += base
         flow.top[k] += base + rise
 
@@ -186,6 +189,8 @@ def _stop(
     full = [r for r, row in enumerate(rows) if row.load(flow.top) > limits[r] + _SLACK * abs(limits[r])]
     if not full:
         return until, by
+    if len(full) > 1:
+        full.sort(key=lambda r: limits[r] / rows[r].load(flow.top))  # most likely the first is the first that is full
     curves = [Curve(base, corners) for base, corners in zip(flow.base, flow.corners, strict=True)]
     while full:
         level, r = _first_full(rows, limits, full, curves, until)
