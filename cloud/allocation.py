@@ -93,7 +93,7 @@ class _Allocation:
         self._sums = None
         served = self._admit(asking)
         claims = self._claims
-        if any([claims[i].needed_a for i in served]):
+        if any(claims[i].needed_a for i in served):
             for i in served:
                 self._most[i] = max(self._least[i], min(claims[i].needed_a, claims[i].max_a))
             self._pour(served)
