@@ -203,8 +203,9 @@ class _Sites:
     def _limited(self, node: Node) -> Node:
         """Mostly less than all that is below it would take."""
         rng = self.rng
+        volts = {other.name: other.voltage_v / node.voltage_v for other in self.nodes}
         below = [member for member in self.members if self._is_below(member.node, node.name)]
-        most_a = sum(member.rating_a for member in below) * rng.choice([0.3, 0.5, 0.7, 1.2])
+        most_a = sum(member.rating_a * volts[member.node] for member in below) * rng.choice([0.3, 0.5, 0.7, 1.2])
         if node.kind is Kind.BUDGET:
             return replace(node, limit_w=max(2000.0, most_a * 208.0))
         power_factor = rng.choice([1.0, 1.0, 0.95])
@@ -285,7 +286,14 @@ class _Events:
         self.site = site
         self.chances: list[Callable[[float, int], Iterator[Happening]]] = [self._comes, self._goes, self._wishes]
         if not calm:
-            self.chances += [self._is_cut, self._is_bad, self._restarts, self._is_off, self._is_blind]
+            self.chances += [
+                self._is_cut,
+                self._is_bad,
+                self._restarts,
+                self._restarts_twice,
+                self._is_off,
+                self._is_blind,
+            ]
             self.chances += [self._controller, self._is_cut, self._is_bad]
             self.chances += [self._meter] * (2 if site.meters else 0)
 
@@ -346,6 +354,14 @@ class _Events:
 
     def _restarts(self, at_s: float, i: int) -> Iterator[Happening]:
         yield Happening(at_s, "restart", (i,))
+
+    def _restarts_twice(self, at_s: float, i: int) -> Iterator[Happening]:
+        """What the life between has said comes when another has long been heard."""
+        late = Wire(delay_s=self.rng.choice([0.3, 0.9, 1.2]) * self.site.timing.lease_s)
+        yield Happening(at_s, "wires", (i, late, Wire()))
+        yield Happening(at_s, "restart", (i,))
+        yield Happening(self._later(at_s, 0.5, 2.0), "wires", (i, Wire(), Wire()))
+        yield Happening(self._later(at_s, 2.0), "restart", (i,))
 
     def _is_off(self, at_s: float, i: int) -> Iterator[Happening]:
         yield Happening(at_s, "power", (i, False))
