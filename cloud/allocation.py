@@ -54,6 +54,7 @@ class Share(NamedTuple):
 
 _IDLE = Bound("idle")
 _DEMAND = Bound("demand")
+_NOTHING = Share(0.0, _IDLE)
 
 
 def allocate(tree: Tree, claims: Sequence[Claim], building: Mapping[str, Sequence[float]] | None = None) -> list[Share]:
@@ -83,7 +84,10 @@ class _Allocation:
                 by_priority.setdefault(claim.priority, []).append(i)
         for priority in sorted(by_priority, reverse=True):
             self._serve(by_priority[priority])
-        return [Share(int(amps * 10 + 1e-6) / 10, bound) for amps, bound in zip(self._least, self._bounds, strict=True)]
+        return [
+            Share(int(amps * 10 + 1e-6) / 10, bound) if amps or bound is not _IDLE else _NOTHING
+            for amps, bound in zip(self._least, self._bounds, strict=True)
+        ]
 
     def _serve(self, asking: list[int]) -> None:
         """Give to members of one priority; what they get stands when the next are served."""

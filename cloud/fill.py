@@ -186,11 +186,11 @@ def _stop(
     """The level at which each class is stopped by a row of its own branch, and by which; the flow is cut there."""
     classes = len(flow.base)
     until, by = [inf] * classes, [-1] * classes
-    full = [r for r, row in enumerate(rows) if row.load(flow.top) > limits[r] + _SLACK * abs(limits[r])]
+    loads = [row.load(flow.top) for row in rows]
+    full = [r for r, load in enumerate(loads) if load > limits[r] + _SLACK * abs(limits[r])]
     if not full:
         return until, by
-    if len(full) > 1:
-        full.sort(key=lambda r: limits[r] / rows[r].load(flow.top))  # most likely the first is the first that is full
+    full.sort(key=lambda r: limits[r] / loads[r])  # most likely the first is the first that is full
     curves = [Curve(base, corners) for base, corners in zip(flow.base, flow.corners, strict=True)]
     while full:
         level, r = _first_full(rows, limits, full, curves, until)
@@ -237,8 +237,6 @@ def _load(
 
 def _full_at(row: Row, limit: float, curves: Sequence[Curve], until: Sequence[float]) -> float:
     """The level at which a row is full. It is above its limit in the end."""
-    if _load(row, 0.0, curves, until)[0] >= limit:
-        return 0.0
     corners = [level for level in until if level < inf]
     for k in row.classes:
         if until[k] == inf:

@@ -46,13 +46,12 @@ class Ours:
         self.shares: list[Share] = []
 
     def decide(self, minute: int, bays: Sequence[Vehicle | None]) -> Sequence[float]:
-        self.claims = [self._claim(minute, bays[bay]) for bay in self._bay_of]
+        there = [bays[bay] for bay in self._bay_of]
+        self.claims = [_IDLE if vehicle is None else self._claim(minute, vehicle) for vehicle in there]
         self.shares = allocate(self._tree, self.claims)
         return [self.shares[i].amps for i in self._member_of]
 
-    def _claim(self, minute: int, vehicle: Vehicle | None) -> Claim:
-        if vehicle is None:
-            return _IDLE
+    def _claim(self, minute: int, vehicle: Vehicle) -> Claim:
         left_a = vehicle.left_a
         if left_a < 1e-3:
             return _IDLE
